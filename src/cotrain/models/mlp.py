@@ -1,0 +1,62 @@
+"""The default network: a shared multilayer perceptron with one linear head per task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from cotrain.problem.options import NetworkOptions
+from cotrain.problem.task import Task
+from cotrain.seeding import seeded
+
+
+class SharedMLP(nn.Module):
+    """Shared layers and one linear head per task, all heads in one matrix product.
+
+    A head starts from a seed of its own that depends on the task's name alone: a task starts the same whoever its
+    partners are and in whatever order they come.
+
+    Parameters
+    ----------
+    features
+        Number of input columns.
+    tasks
+        In the order of the output columns.
+    options
+        Widths and dropout.
+
+    Examples
+    --------
+    >>> network = SharedMLP(5, [Task("a"), Task("b", "multiclass", classes=3)], NetworkOptions(hidden=(8,)))
+    >>> network(torch.zeros(2, 5)).shape
+    torch.Size([2, 4])
+    """
+
+    def __init__(self, features: int, tasks: Sequence[Task], options: NetworkOptions) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        width = features
+        for hidden in options.hidden:
+            layers += [nn.Linear(width, hidden), nn.ReLU()]
+            layers += [nn.Dropout(options.dropout)] if options.dropout else []
+            width = hidden
+        self.trunk = nn.Sequential(*layers)
+        self.heads = nn.Linear(width, sum(task.width for task in tasks))
+        self._start_heads(tasks, width)
+
+    def _start_heads(self, tasks: Sequence[Task], width: int) -> None:
+        seed = int(torch.randint(2**31, ()).item())
+        own = []
+        for task in tasks:
+            with seeded(seed, task.name):
+                own.append(nn.Linear(width, task.width))
+        with torch.no_grad():
+            self.heads.weight.copy_(torch.cat([head.weight for head in own]))
+            self.heads.bias.copy_(torch.cat([head.bias for head in own]))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map ``(n, features)`` to ``(n, sum of widths)``."""
+        outputs: Tensor = self.heads(self.trunk(inputs))
+        return outputs
