@@ -43,11 +43,11 @@ class SharedMLP(nn.Module):
             layers += [nn.Dropout(options.dropout)] if options.dropout else []
             width = hidden
         self.trunk = nn.Sequential(*layers)
+        seed = int(torch.randint(2**31, ()).item())  # drawn before the heads, whose number would shift it
         self.heads = nn.Linear(width, sum(task.width for task in tasks))
-        self._start_heads(tasks, width)
+        self._start_heads(tasks, width, seed)
 
-    def _start_heads(self, tasks: Sequence[Task], width: int) -> None:
-        seed = int(torch.randint(2**31, ()).item())
+    def _start_heads(self, tasks: Sequence[Task], width: int, seed: int) -> None:
         own = []
         for task in tasks:
             with seeded(seed, task.name):
