@@ -1,0 +1,65 @@
+"""Newton's first step and L-BFGS corrections, for many subsets at once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from cotrain.affinity.subset_objective import Point, SubsetObjective
+
+_HISTORY = 5
+_SHRINK = 0.25
+_NOISE = 64.0
+"""Rises of the objective below this many rounding units are noise, not a reason to shorten a step."""
+
+
+def newton_step(objective: SubsetObjective) -> Tensor:
+    """Return the Newton step ``(m, d)`` of every subset from ``w = 0``."""
+    start = objective.start()
+    return start.coefficients - _solve(objective.factor(), start.gradient)
+
+
+def minimise(objective: SubsetObjective, corrections: int) -> Point:
+    """Return the best point found by a Newton step from ``w = 0`` and some L-BFGS corrections.
+
+    The inverse Hessian at ``w = 0`` is the initial metric. A step that raises a subset's objective is not taken; a
+    quarter of it is tried next.
+    """
+    factor = objective.factor()
+    point = objective.start()
+    step = -_solve(factor, point.gradient)
+    history: list[tuple[Tensor, Tensor]] = []
+    for remaining in range(corrections, -1, -1):
+        trial = objective.at(point.coefficients + step)
+        better = trial.value <= point.value + _rounding(point.value)
+        taken = better[:, None]
+        history.append((step * taken, (trial.gradient - point.gradient) * taken))
+        point = point.replaced_where(better, trial)
+        if remaining:
+            step = torch.where(taken, -_lbfgs_product(history[-_HISTORY:], factor, point.gradient), _SHRINK * step)
+    return point
+
+
+def _solve(factor: Tensor, right: Tensor) -> Tensor:
+    return torch.cholesky_solve(right[:, :, None], factor).squeeze(2)
+
+
+def _rounding(value: Tensor) -> Tensor:
+    return _NOISE * torch.finfo(value.dtype).eps * value.abs()
+
+
+def _lbfgs_product(history: list[tuple[Tensor, Tensor]], factor: Tensor, gradient: Tensor) -> Tensor:
+    """Apply the two-loop recursion; pairs of no length (steps not taken) have no influence."""
+    pairs = [(step, change, _reciprocal((step * change).sum(dim=1, keepdim=True))) for step, change in history]
+    direction, scales = gradient, []
+    for step, change, reciprocal in reversed(pairs):
+        scales.append(reciprocal * (step * direction).sum(dim=1, keepdim=True))
+        direction = direction - scales[-1] * change
+    direction = _solve(factor, direction)
+    for (step, change, reciprocal), scale in zip(pairs, reversed(scales), strict=True):
+        direction = direction + step * (scale - reciprocal * (change * direction).sum(dim=1, keepdim=True))
+    return direction
+
+
+def _reciprocal(curvature: Tensor) -> Tensor:
+    return torch.where(curvature > 0, 1 / curvature.clamp(min=torch.finfo(curvature.dtype).tiny), 0.0)

@@ -1,0 +1,122 @@
+"""The objective of every subset's fit: value, gradient and a factorised Hessian, for many subsets at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from cotrain.affinity.linear_rows import losses_and_gradients
+from cotrain.affinity.task_statistics import TaskStatistics
+from cotrain.errors import SolverError
+from cotrain.gradients.task_gradients import TaskGradients
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """The objective of each subset at its own coefficients.
+
+    Parameters
+    ----------
+    coefficients, gradient
+        ``(m, d)``.
+    value
+        ``(m,)``.
+    task_loss
+        ``(m, tasks)``; NaN for tasks outside the subset.
+    """
+
+    coefficients: Tensor
+    value: Tensor
+    gradient: Tensor
+    task_loss: Tensor
+
+    def replaced_where(self, better: Tensor, other: Point) -> Point:
+        """Return this point with the subsets at ``better`` taken from ``other``."""
+        rows = better[:, None]
+        return Point(
+            torch.where(rows, other.coefficients, self.coefficients),
+            torch.where(better, other.value, self.value),
+            torch.where(rows, other.gradient, self.gradient),
+            torch.where(rows, other.task_loss, self.task_loss),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class SubsetObjective:
+    """Weighted mean of the tasks' mean losses plus ``ridge / 2 * |w| ** 2``, for each of ``m`` subsets.
+
+    Parameters
+    ----------
+    gradients
+        Rows by task.
+    statistics
+        Of the same rows.
+    mask
+        Boolean ``(m, tasks)``.
+    share
+        ``(m, tasks)``: weight of each task's mean loss; rows sum to one, or to zero for a subset without rows.
+    ridge
+        Strength of the penalty.
+    """
+
+    gradients: Mapping[str, TaskGradients]
+    statistics: TaskStatistics
+    mask: Tensor
+    share: Tensor
+    ridge: float
+
+    def chunk(self, subsets: slice) -> SubsetObjective:
+        """Return the objective of some of the subsets."""
+        return SubsetObjective(self.gradients, self.statistics, self.mask[subsets], self.share[subsets], self.ridge)
+
+    def start(self) -> Point:
+        """Return the point ``w = 0``, from the statistics alone."""
+        rows = self.statistics.rows.clamp(min=1)
+        loss = self.statistics.loss / rows
+        gradient = self.share @ (self.statistics.gradient / rows[:, None])
+        fitted = self.mask & (self.statistics.rows > 0)
+        task_loss = loss.expand(self.share.shape).masked_fill(~fitted, torch.nan)
+        return Point(torch.zeros_like(gradient), self.share @ loss, gradient, task_loss)
+
+    def at(self, coefficients: Tensor) -> Point:
+        """Return the point at ``coefficients`` by one pass over the rows of every task."""
+        task_loss = torch.full_like(self.share, torch.nan)
+        gradient = self.ridge * coefficients
+        value = self.ridge / 2 * coefficients.square().sum(dim=1)
+        for column, task in enumerate(self.gradients.values()):
+            members = self.mask[:, column].nonzero().squeeze(1)
+            if not len(members) or not len(task):
+                continue
+            loss, slope = losses_and_gradients(task, coefficients[members])
+            share = self.share[members, column]
+            task_loss[members, column] = loss
+            value.index_add_(0, members, share * loss)
+            gradient.index_add_(0, members, share[:, None] * slope)
+        return Point(coefficients, value, gradient, task_loss)
+
+    def factor(self) -> Tensor:
+        """Return Cholesky factors ``(m, d, d)`` of the subsets' Hessians at ``w = 0``."""
+        tasks, width, _ = self.statistics.hessian.shape
+        per_row = self.share / self.statistics.rows.clamp(min=1)
+        hessian = (per_row @ self.statistics.hessian.reshape(tasks, -1)).reshape(-1, width, width)
+        hessian.diagonal(dim1=1, dim2=2).add_(self.ridge)
+        return _cholesky(hessian)
+
+
+def _cholesky(hessian: Tensor) -> Tensor:
+    """Factorise; matrices that fail in float32 are factorised in float64."""
+    factor: Tensor
+    factor, status = torch.linalg.cholesky_ex(hessian)
+    failed = status.nonzero().squeeze(1)
+    if len(failed):
+        precise, status = torch.linalg.cholesky_ex(hessian[failed].double())
+        if bool(status.any()):
+            raise SolverError(
+                f"The Hessian of {int(status.count_nonzero())} subsets is not positive definite at this `strength`. "
+                "Choose a larger one."
+            )
+        factor[failed] = precise.to(factor.dtype)
+    return factor
