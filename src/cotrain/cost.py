@@ -39,36 +39,33 @@ class Cost:
         return asdict(self)
 
 
-class Stopwatch:
-    """Seconds since it was started; :attr:`seconds` keeps counting until the block ends."""
+class Meter:
+    """Reads :attr:`cost` off a block that :func:`measure` watches; final once the block has ended."""
 
     def __init__(self) -> None:
-        self._start = time.perf_counter()
-        self._stopped: float | None = None
-
-    @property
-    def seconds(self) -> float:
-        """Elapsed wall-clock seconds."""
-        return (time.perf_counter() if self._stopped is None else self._stopped) - self._start
-
-    def stop(self) -> None:
-        """Freeze the reading."""
-        self._stopped = time.perf_counter()
+        self.cost = Cost()
 
 
 @contextmanager
-def stopwatch() -> Iterator[Stopwatch]:
-    """Time a block.
+def measure() -> Iterator[Meter]:
+    """Count the seconds and the floating point operations of a block.
+
+    Matrix products and convolutions count, as torch's ``FlopCounterMode`` sees them; element-wise work does not. The
+    counter looks at every operation: use it around few large ones, not around a training loop.
 
     Examples
     --------
-    >>> with stopwatch() as watch:
-    ...     pass
-    >>> watch.seconds >= 0
-    True
+    >>> import torch
+    >>> with measure() as meter:
+    ...     _ = torch.ones(2, 3) @ torch.ones(3, 4)
+    >>> meter.cost.flops
+    48.0
     """
-    watch = Stopwatch()
+    from torch.utils.flop_counter import FlopCounterMode
+
+    meter, counter, start = Meter(), FlopCounterMode(display=False), time.perf_counter()
     try:
-        yield watch
+        with counter:
+            yield meter
     finally:
-        watch.stop()
+        meter.cost = Cost(flops=float(counter.get_total_flops()), seconds=time.perf_counter() - start)

@@ -71,7 +71,7 @@ def load_archive(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str,
     """
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         header: dict[str, Any] = json.loads(arrays.pop(_HEADER).tobytes())
     except FileNotFoundError:

@@ -86,7 +86,10 @@ class Affinity:
         return f"Affinity({self.method!r}: {len(self.tasks)} tasks{span})"
 
     def _repr_html_(self) -> str:
-        return self.to_frame().style.format("{:.3f}").background_gradient(cmap="RdBu", axis=None).to_html()
+        limit = float(np.nanmax(np.abs(self.matrix), initial=1e-12))
+        style = self.to_frame().style.format("{:.3f}", na_rep="?").format_index(escape="html", axis=0)
+        style = style.format_index(escape="html", axis=1)
+        return style.background_gradient(cmap="RdBu", axis=None, vmin=-limit, vmax=limit).to_html()
 
     @classmethod
     def from_matrix(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cotrain import files
 from cotrain.cost import Cost
 
 ArmName: TypeAlias = Literal["chosen", "all-in-one", "one-per-task", "random"]
@@ -129,3 +131,30 @@ class Verdict:
             for name, arm in self.arms.items()
         ]
         return pd.DataFrame(rows)
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Save as one NPZ archive without pickles."""
+        arms = {name: {"networks": arm.networks, "cost": arm.cost.to_dict()} for name, arm in self.arms.items()}
+        header = {
+            "tasks": self.tasks,
+            "metrics": self.metrics,
+            "arms": arms,
+            "comparisons": [asdict(comparison) for comparison in self.comparisons],
+            "advice": self.advice,
+            "sentence": self.sentence,
+        }
+        arrays = {f"{name}/loss": arm.test_loss for name, arm in self.arms.items()}
+        arrays |= {f"{name}/metric": arm.test_metric for name, arm in self.arms.items()}
+        files.save_archive(path, "Verdict", header, arrays, overwrite=overwrite)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Verdict:
+        """Load what :meth:`save` saved."""
+        header, arrays = files.load_archive(path, "Verdict")
+        arms: dict[ArmName, Arm] = {
+            name: Arm(name, arm["networks"], arrays[f"{name}/loss"], arrays[f"{name}/metric"], Cost(**arm["cost"]))
+            for name, arm in header["arms"].items()
+        }
+        comparisons = tuple(Comparison(**comparison) for comparison in header["comparisons"])
+        names = (tuple(header["tasks"]), tuple(header["metrics"]))
+        return cls(*names, arms, comparisons, header["advice"], header["sentence"])

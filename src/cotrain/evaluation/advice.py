@@ -1,0 +1,91 @@
+"""From paired gains to comparisons, and from comparisons to one plain sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from cotrain.evaluation.verdict import Advice, Arm, ArmName, Comparison
+
+CONFIDENCE = 0.95
+_PAIRS: tuple[tuple[ArmName, ArmName], ...] = (
+    ("chosen", "all-in-one"),
+    ("chosen", "one-per-task"),
+    ("chosen", "random"),
+    ("all-in-one", "one-per-task"),
+)
+
+
+def compare(arms: Mapping[ArmName, Arm]) -> tuple[Comparison, ...]:
+    """Compare the arms pair by pair, seed by seed.
+
+    The gain of a seed is the mean over tasks of ``1 - loss / baseline loss``, both trained with that seed; the interval
+    is Student's over seeds. It covers the noise of training, not that of drawing the test rows.
+    """
+    return tuple(_comparison(arm, baseline, arms) for arm, baseline in _PAIRS)
+
+
+def advise(comparisons: tuple[Comparison, ...], networks: int) -> tuple[Advice, str]:
+    """Return the recommendation and the sentence that says why.
+
+    Groups are recommended only where they beat both obvious alternatives beyond noise. Otherwise the better alternative
+    is, and where the two cannot be told apart, neither.
+    """
+    by_pair = {(found.arm, found.baseline): found for found in comparisons}
+    over_all, over_single = by_pair["chosen", "all-in-one"], by_pair["chosen", "one-per-task"]
+    all_over_single = by_pair["all-in-one", "one-per-task"]
+    facts = f"{networks} groups: {_words(over_all)}, {_words(over_single)}"
+    if over_all.low > 0 and over_single.low > 0:
+        return "group so", f"Group so: these groups beat both alternatives on test data. {facts}."
+    between = f"all-in-one against one per task: {_figures(all_over_single)}"
+    if all_over_single.low > 0:
+        return "train all together", f"Train all together: no grouping beat it beyond noise. {facts}; {between}."
+    if all_over_single.high < 0:
+        return "train alone", f"Train alone: {_consolation(over_all)}. {facts}; {between}."
+    reason = "no arm beats both others beyond the seeds' noise"
+    return "no difference beyond noise", f"No difference beyond noise: {reason}. {facts}; {between}."
+
+
+def _comparison(arm: ArmName, baseline: ArmName, arms: Mapping[ArmName, Arm]) -> Comparison:
+    gains = (1.0 - arms[arm].test_loss / arms[baseline].test_loss).mean(axis=1)
+    low, high = t_interval(gains)
+    return Comparison(arm, baseline, float(gains.mean()), low, high)
+
+
+def t_interval(values: NDArray[np.float64], confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Return Student's interval of the mean; unbounded when there is one value.
+
+    Examples
+    --------
+    >>> [round(end, 3) for end in t_interval(np.array([0.1, 0.2, 0.3]))]
+    [-0.048, 0.448]
+    """
+    if len(values) < 2:
+        return float("-inf"), float("inf")
+    half = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return float(values.mean() - half), float(values.mean() + half)
+
+
+def _words(comparison: Comparison) -> str:
+    baseline = {"all-in-one": "all-in-one", "one-per-task": "one network per task"}[comparison.baseline]
+    verb = "less" if comparison.gain >= 0 else "more"
+    return f"{abs(comparison.gain):.1%} {verb} loss than {baseline} ({_interval(comparison)})"
+
+
+def _figures(comparison: Comparison) -> str:
+    return f"{comparison.gain:+.1%} ({_interval(comparison)})"
+
+
+def _interval(comparison: Comparison) -> str:
+    if not np.isfinite(comparison.low):
+        return "one seed, no interval"
+    return f"95 % interval {comparison.low:+.1%} to {comparison.high:+.1%}"
+
+
+def _consolation(over_all: Comparison) -> str:
+    if over_all.low > 0:
+        return "one network per task is best; where that is too many networks, these groups still beat all-in-one"
+    return "sharing a network costs accuracy here"
