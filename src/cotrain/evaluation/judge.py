@@ -13,8 +13,9 @@ from cotrain.evaluation.alternatives import all_in_one, one_per_task, random_lik
 from cotrain.evaluation.verdict import Arm, ArmName, Verdict
 from cotrain.grouping.grouping import Grouping
 from cotrain.problem.task import Subset
+from cotrain.training.evaluation import Evaluation
 from cotrain.training.fit import Fit
-from cotrain.training.trainer import Evaluation, Trainer
+from cotrain.training.trainer import Trainer
 
 
 @dataclass(frozen=True, eq=False)
