@@ -14,14 +14,14 @@ from cotrain import checks
 from cotrain.affinity.corrective_steps import minimise, newton_step
 from cotrain.affinity.subset_objective import Point, SubsetObjective
 from cotrain.affinity.task_statistics import TaskStatistics, task_statistics
-from cotrain.errors import InputError
+from cotrain.errors import InputError, SolverError
 from cotrain.gradients.task_gradients import TaskGradients
 
 TaskWeights: TypeAlias = Mapping[str, float] | Literal["rows"] | None
 """Weights of the tasks' mean losses: by name, every row alike (``"rows"``), or every task alike (``None``)."""
 
-_FACTOR_VALUES = 1 << 25
-"""Most values of the Cholesky factors held at once (128 MiB of float32)."""
+_FACTOR_VALUES = 1 << 24
+"""Most values of the Cholesky factors held at once (64 MiB of float32)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,16 +117,24 @@ def fit_subsets(
     statistics = task_statistics(gradients) if statistics is None else statistics
     objective = _objective(gradients, statistics, mask, strength, weights)
     size = max(1, _FACTOR_VALUES // statistics.hessian[0].numel())
-    chunks = [objective.chunk(slice(start, start + size)) for start in range(0, max(1, len(mask)), size)]
-    if corrections:
-        points = [minimise(chunk, corrections) for chunk in chunks]
-        return SubsetFits(torch.cat([point.coefficients for point in points]), objective.ridge, lambda: points)
-    steps = [newton_step(chunk) for chunk in chunks]
-    return SubsetFits(
-        torch.cat(steps),
-        objective.ridge,
-        lambda: [chunk.at(step) for chunk, step in zip(chunks, steps, strict=True)],
-    )
+    starts = range(0, max(1, len(mask)), size)
+    fits = [_fit_chunk(objective.chunk(slice(start, start + size)), corrections) for start in starts]
+    coefficients = torch.cat([chunk.coefficients for chunk in fits]).to(statistics.hessian.dtype)
+    return SubsetFits(coefficients, objective.ridge, lambda: [point for chunk in fits for point in chunk.assess()])
+
+
+def _fit_chunk(objective: SubsetObjective, corrections: int) -> SubsetFits:
+    """Fit in the precision of the statistics; where that does not suffice, in float64."""
+    try:
+        if corrections:
+            point = minimise(objective, corrections)
+            return SubsetFits(point.coefficients, objective.ridge, lambda: [point])
+        step = newton_step(objective)
+        return SubsetFits(step, objective.ridge, lambda: [objective.at(step)])
+    except SolverError:
+        if objective.statistics.hessian.dtype == torch.float64:
+            raise
+        return _fit_chunk(objective.in_float64(), corrections)
 
 
 def _objective(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cotrain.gradients.task_gradients import LinearLoss, TaskGradients
 
-_BLOCK_VALUES = 1 << 22
+_BLOCK_VALUES = 1 << 20
 """Most outputs (rows x coefficient vectors) or features (rows x d) held for one block."""
 
 
@@ -36,12 +36,11 @@ def row_curvature(loss: LinearLoss, outputs: Tensor) -> Tensor:
     return torch.sigmoid(outputs) * torch.sigmoid(-outputs)
 
 
-def row_blocks(task: TaskGradients, width: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield (features, offset) of blocks of rows, small enough for ``width`` numbers a row, in computing type.
+def row_blocks(task: TaskGradients, dtype: torch.dtype, *, width: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield (features, offset) of blocks of rows as ``dtype``, small enough for ``width`` numbers a row.
 
     Rows that lie in a memory map are read block by block, so that a task may be larger than memory.
     """
-    dtype = computing_dtype(task.features.dtype)
     rows = max(1, _BLOCK_VALUES // max(width, task.features.shape[1]))
     for start in range(0, len(task), rows):
         block = slice(start, start + rows)
@@ -74,7 +73,7 @@ def linear_losses(gradients: Mapping[str, TaskGradients], coefficients: Tensor) 
     columns = []
     for task in gradients.values():
         total = coefficients.new_zeros(len(coefficients))
-        for features, offset in row_blocks(task, len(coefficients)):
+        for features, offset in row_blocks(task, coefficients.dtype, width=len(coefficients)):
             outputs = torch.addmm(offset, coefficients, features.T)
             total += row_loss(task.loss, outputs).sum(dim=1)
         columns.append(total / len(task))
@@ -85,7 +84,7 @@ def losses_and_gradients(task: TaskGradients, coefficients: Tensor) -> tuple[Ten
     """Return one task's mean loss ``(m,)`` and its gradient ``(m, d)`` under each coefficient vector."""
     loss = coefficients.new_zeros(len(coefficients))
     gradient = torch.zeros_like(coefficients)
-    for features, offset in row_blocks(task, len(coefficients)):
+    for features, offset in row_blocks(task, coefficients.dtype, width=len(coefficients)):
         outputs = torch.addmm(offset, coefficients, features.T)
         loss += row_loss(task.loss, outputs).sum(dim=1)
         gradient.addmm_(row_slope(task.loss, outputs), features)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from cotrain.affinity.linear_rows import losses_and_gradients
-from cotrain.affinity.task_statistics import TaskStatistics
+from cotrain.affinity.task_statistics import TaskStatistics, task_statistics
 from cotrain.errors import SolverError
 from cotrain.gradients.task_gradients import TaskGradients
 
@@ -70,7 +70,7 @@ class SubsetObjective:
 
     def chunk(self, subsets: slice) -> SubsetObjective:
         """Return the objective of some of the subsets."""
-        return SubsetObjective(self.gradients, self.statistics, self.mask[subsets], self.share[subsets], self.ridge)
+        return replace(self, mask=self.mask[subsets], share=self.share[subsets])
 
     def start(self) -> Point:
         """Return the point ``w = 0``, from the statistics alone."""
@@ -98,25 +98,27 @@ class SubsetObjective:
         return Point(coefficients, value, gradient, task_loss)
 
     def factor(self) -> Tensor:
-        """Return Cholesky factors ``(m, d, d)`` of the subsets' Hessians at ``w = 0``."""
+        """Return Cholesky factors ``(m, d, d)`` of the subsets' Hessians at ``w = 0``.
+
+        Raises
+        ------
+        SolverError
+            When a Hessian is not positive definite to the precision of the statistics.
+        """
         tasks, width, _ = self.statistics.hessian.shape
         per_row = self.share / self.statistics.rows.clamp(min=1)
         hessian = (per_row @ self.statistics.hessian.reshape(tasks, -1)).reshape(-1, width, width)
         hessian.diagonal(dim1=1, dim2=2).add_(self.ridge)
-        return _cholesky(hessian)
-
-
-def _cholesky(hessian: Tensor) -> Tensor:
-    """Factorise; matrices that fail in float32 are factorised in float64."""
-    factor: Tensor
-    factor, status = torch.linalg.cholesky_ex(hessian)
-    failed = status.nonzero().squeeze(1)
-    if len(failed):
-        precise, status = torch.linalg.cholesky_ex(hessian[failed].double())
+        factor: Tensor
+        factor, status = torch.linalg.cholesky_ex(hessian)
         if bool(status.any()):
             raise SolverError(
-                f"The Hessian of {int(status.count_nonzero())} subsets is not positive definite at this `strength`. "
+                f"The Hessians of {int(status.count_nonzero())} subsets are not positive definite at this `strength`. "
                 "Choose a larger one."
             )
-        factor[failed] = precise.to(factor.dtype)
-    return factor
+        return factor
+
+    def in_float64(self) -> SubsetObjective:
+        """Return the objective with statistics computed anew in float64."""
+        statistics = task_statistics(self.gradients, dtype=torch.float64)
+        return replace(self, statistics=statistics, share=self.share.double())

@@ -38,10 +38,17 @@ class TaskStatistics:
     hessian: Tensor
 
 
-def task_statistics(gradients: Mapping[str, TaskGradients]) -> TaskStatistics:
+def task_statistics(gradients: Mapping[str, TaskGradients], *, dtype: torch.dtype | None = None) -> TaskStatistics:
     """Return the sums behind every subset's first Newton step.
 
     Cost: ``2 * rows * d ** 2`` operations, once; all subsets, strengths and weights share them.
+
+    Parameters
+    ----------
+    gradients
+        Rows by task name.
+    dtype
+        Type to compute in; by default float64 for float64 features and float32 for all others.
 
     Raises
     ------
@@ -56,20 +63,20 @@ def task_statistics(gradients: Mapping[str, TaskGradients]) -> TaskStatistics:
     ([[6.0]], [[[10.0]]])
     """
     _check_shapes(gradients)
-    sums = [_sums(task) for task in gradients.values()]
+    dtype = dtype or computing_dtype(next(iter(gradients.values())).features.dtype)
+    sums = [_sums(task, dtype) for task in gradients.values()]
     loss, gradient, hessian = (torch.stack(parts) for parts in zip(*sums, strict=True))
     _check_finite(tuple(gradients), loss + gradient.sum(dim=1) + hessian.diagonal(dim1=1, dim2=2).sum(dim=1))
     rows = loss.new_tensor([len(task) for task in gradients.values()])
     return TaskStatistics(tuple(gradients), rows, loss, gradient, hessian)
 
 
-def _sums(task: TaskGradients) -> tuple[Tensor, Tensor, Tensor]:
+def _sums(task: TaskGradients, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
     width = task.features.shape[1]
-    dtype = computing_dtype(task.features.dtype)
     loss, gradient, hessian = (
         torch.zeros(shape, dtype=dtype, device=task.features.device) for shape in ((), (width,), (width, width))
     )
-    for features, offset in row_blocks(task, 1):
+    for features, offset in row_blocks(task, dtype):
         loss += row_loss(task.loss, offset).sum()
         gradient += row_slope(task.loss, offset) @ features
         hessian.addmm_((features * row_curvature(task.loss, offset)[:, None]).T, features)
