@@ -55,10 +55,7 @@ def split_outputs(tasks: Sequence[Task], outputs: Outputs) -> dict[str, Tensor]:
 
 
 def row_losses(tasks: Sequence[Task], outputs: Outputs, targets: Tensor) -> Tensor:
-    """Return losses ``(n, tasks)``, zero where the label is missing.
-
-    Binary and multiclass tasks: cross-entropy in nats. Regression: squared error of standardised targets. All tasks of
-    a kind are computed in one call, so the cost does not grow with the number of tasks but with the outputs.
+    """Return losses ``(n, tasks)``, zero where the label is missing; :class:`RowLosses` for use in a loop.
 
     Parameters
     ----------
@@ -75,33 +72,77 @@ def row_losses(tasks: Sequence[Task], outputs: Outputs, targets: Tensor) -> Tens
     >>> row_losses([Task("a", "regression")], torch.tensor([[3.0], [5.0]]), targets).tolist()
     [[4.0], [0.0]]
     """
-    parts = split_outputs(tasks, outputs)
-    observed = ~torch.isnan(targets)
-    filled = targets.nan_to_num(0.0)
-    result = torch.zeros_like(filled)
-    for members in _alike(tasks):
-        index = [position for position, _ in members]
-        result[:, index] = _losses_alike([task for _, task in members], parts, filled[:, index])
-    return result * observed
+    return RowLosses(tasks)(outputs, targets)
+
+
+class RowLosses:
+    """Losses per row and task, prepared once for some tasks and then called for every batch.
+
+    Binary and multiclass tasks: cross-entropy in nats. Regression: squared error of standardised targets. All tasks of
+    a kind are computed in one call, so the cost does not grow with the number of tasks but with the outputs.
+
+    Parameters
+    ----------
+    tasks
+        In the order of the columns of the targets.
+
+    Examples
+    --------
+    >>> losses = RowLosses([Task("a", "regression"), Task("b", "regression")])
+    >>> losses(torch.tensor([[3.0, 0.0]]), torch.tensor([[1.0, float("nan")]])).tolist()
+    [[4.0, 0.0]]
+    """
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self.tasks = tuple(tasks)
+        self._width = sum(task.width for task in tasks)
+        self._groups = [_Alike(members, output_columns(tasks), self._width) for members in _alike(tasks)]
+
+    def __call__(self, outputs: Outputs, targets: Tensor) -> Tensor:
+        """Return losses ``(n, tasks)``, zero where the label is missing."""
+        named = isinstance(outputs, Tensor) and outputs.dim() == 2 and outputs.shape[1] == self._width
+        parts = outputs if named else split_outputs(self.tasks, outputs)
+        observed, filled = ~torch.isnan(targets), targets.nan_to_num(0.0)
+        if len(self._groups) == 1:
+            return self._groups[0].losses(parts, filled) * observed
+        result = torch.zeros_like(filled)
+        for group in self._groups:
+            result[:, group.positions] = group.losses(parts, filled[:, group.positions])
+        return result * observed
+
+
+class _Alike:
+    """Tasks that one call can serve: same kind, same width, or a single one with a loss of its own."""
+
+    def __init__(self, members: Sequence[tuple[int, Task]], columns: Mapping[str, slice], width: int) -> None:
+        self.positions = [position for position, _ in members]
+        self._tasks = [task for _, task in members]
+        self._columns = [column for task in self._tasks for column in range(*columns[task.name].indices(width))]
+        self._whole = self._columns == list(range(width))
+
+    def losses(self, outputs: Outputs, targets: Tensor) -> Tensor:
+        first = self._tasks[0]
+        if first.loss is not None:
+            own = outputs[:, self._columns] if isinstance(outputs, Tensor) else outputs[first.name]
+            return first.loss(own, targets[:, 0])[:, None]
+        values = self._values(outputs, len(targets))
+        if first.kind == "multiclass":
+            logits = values.reshape(-1, len(self._tasks), first.width).transpose(1, 2)
+            return F.cross_entropy(logits, targets.long(), reduction="none")
+        if first.kind == "binary":
+            return F.binary_cross_entropy_with_logits(values, targets, reduction="none")
+        return (values - targets).square()
+
+    def _values(self, outputs: Outputs, rows: int) -> Tensor:
+        """Return the output columns of all its tasks, side by side."""
+        if isinstance(outputs, Tensor):
+            return outputs if self._whole else outputs[:, self._columns]
+        return torch.cat([outputs[task.name].reshape(rows, task.width) for task in self._tasks], dim=1)
 
 
 def _alike(tasks: Sequence[Task]) -> list[list[tuple[int, Task]]]:
-    """Bring tasks together that one call can serve: same kind, same width, no loss of their own."""
     batches: dict[object, list[tuple[int, Task]]] = {}
     for position, task in enumerate(tasks):
         key = task.name if task.loss else (task.kind, task.width)
         batches.setdefault((task.loss is None, key), []).append((position, task))
     return list(batches.values())
-
-
-def _losses_alike(tasks: Sequence[Task], parts: Mapping[str, Tensor], targets: Tensor) -> Tensor:
-    first = tasks[0]
-    if first.loss is not None:
-        return first.loss(parts[first.name], targets[:, 0])[:, None]
-    if first.kind == "multiclass":
-        logits = torch.stack([parts[task.name] for task in tasks], dim=2)
-        return F.cross_entropy(logits, targets.long(), reduction="none")
-    values = torch.cat([parts[task.name].reshape(len(targets), 1) for task in tasks], dim=1)
-    if first.kind == "binary":
-        return F.binary_cross_entropy_with_logits(values, targets, reduction="none")
-    return (values - targets).square()

@@ -75,5 +75,5 @@ class Rows:
 def select(inputs: Inputs, index: Tensor) -> Inputs:
     """Return the inputs at ``index`` (integers, a boolean mask)."""
     if isinstance(inputs, Tensor):
-        return inputs[index]
+        return inputs.index_select(0, index) if index.dtype == torch.int64 else inputs[index]
     return {name: part[index] for name, part in inputs.items()}

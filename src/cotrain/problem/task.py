@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal, TypeAlias
 
 from torch import Tensor
@@ -85,3 +85,10 @@ class Task:
     def width(self) -> int:
         """Number of output columns a default head needs."""
         return self.classes if self.kind == "multiclass" else 1
+
+    @property
+    def described(self) -> str:
+        """Its fields as text that is the same in every process; a loss of its own by its qualified name."""
+        own = self.loss if self.loss is None or hasattr(self.loss, "__qualname__") else type(self.loss)
+        name = None if own is None else f"{own.__module__}.{own.__qualname__}"
+        return repr({**asdict(replace(self, loss=None)), "loss": name})

@@ -7,7 +7,7 @@ from torch import nn
 
 from cotrain.cost import measure
 from cotrain.problem.rows import select
-from cotrain.training.subset_data import SubsetData, batch_loss
+from cotrain.training.subset_data import SubsetData
 
 
 def flops_per_row(network: nn.Module, data: SubsetData, batch_size: int) -> tuple[float, float]:
@@ -21,7 +21,7 @@ def flops_per_row(network: nn.Module, data: SubsetData, batch_size: int) -> tupl
     with measure() as forward:
         outputs = network(inputs)
     with measure() as backward:
-        loss = batch_loss(data.tasks, outputs, data.train.targets[index], data.label_weights)
+        loss = data.loss(outputs, data.train.targets[index])
         torch.autograd.backward(loss)
     network.zero_grad()
     once = forward.cost.flops / len(index)

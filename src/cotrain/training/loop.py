@@ -16,7 +16,7 @@ from cotrain.problem.rows import select
 from cotrain.problem.task import Subset
 from cotrain.seeding import seeded
 from cotrain.training.evaluation import mean_losses
-from cotrain.training.subset_data import SubsetData, batch_loss, batches
+from cotrain.training.subset_data import SubsetData, batches
 
 MOMENTUM = 0.9
 
@@ -86,7 +86,7 @@ def train_epoch(run: Run, data: SubsetData, options: TrainingOptions) -> None:
 
 def _step(run: Run, data: SubsetData, batch: Tensor) -> Tensor:
     outputs = run.network(select(data.train.inputs, batch))
-    loss = batch_loss(data.tasks, outputs, data.train.targets[batch], data.label_weights)
+    loss = data.loss(outputs, data.train.targets[batch])
     run.optimizer.zero_grad()
     torch.autograd.backward(loss)
     run.optimizer.step()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from cotrain.errors import InputError
-from cotrain.problem.losses import Outputs, row_losses
+from cotrain.problem.losses import Outputs, RowLosses
 from cotrain.problem.problem import Problem
 from cotrain.problem.rows import Rows
 from cotrain.problem.task import Subset, Task
@@ -28,12 +28,15 @@ class SubsetData:
         Rows with the targets of these tasks only.
     label_weights
         ``(tasks,)``: see :func:`label_weights`.
+    losses
+        Of these tasks per row.
     """
 
     tasks: tuple[Task, ...]
     train: Rows
     validation: Rows
     label_weights: Tensor
+    losses: RowLosses
 
     @classmethod
     def of(cls, problem: Problem, subset: Subset, device: torch.device) -> SubsetData:
@@ -46,9 +49,13 @@ class SubsetData:
         """
         subset = _checked(problem, subset)
         tasks = problem.tasks_of(subset)
-        train = problem.rows_of(subset, "train")
+        train, validation = problem.rows_of(subset, "train"), problem.rows_of(subset, "validation")
         weights = label_weights(tasks, train.observed)
-        return cls(tasks, train.to(device), problem.rows_of(subset, "validation").to(device), weights.to(device))
+        return cls(tasks, train.to(device), validation.to(device), weights.to(device), RowLosses(tasks))
+
+    def loss(self, outputs: Outputs, targets: Tensor) -> Tensor:
+        """Return the loss of one batch: the mean over its rows of their weighted label losses."""
+        return (self.losses(outputs, targets) * self.label_weights).sum() / len(targets)
 
 
 def label_weights(tasks: Sequence[Task], observed: Tensor) -> Tensor:
@@ -71,11 +78,6 @@ def label_weights(tasks: Sequence[Task], observed: Tensor) -> Tensor:
     """
     own = torch.tensor([task.weight for task in tasks])
     return own * len(observed) / (observed.sum(dim=0) * len(tasks))
-
-
-def batch_loss(tasks: Sequence[Task], outputs: Outputs, targets: Tensor, weights: Tensor) -> Tensor:
-    """Return the loss of one batch under :func:`label_weights`."""
-    return (row_losses(tasks, outputs, targets) * weights).sum() / len(targets)
 
 
 def batches(rows: int, size: int, seed: int, epoch: int) -> tuple[Tensor, ...]:
