@@ -138,7 +138,7 @@ def train(
     """
     checks.at_least("seeds", seeds, 1)
     checks.at_least("random_draws", random_draws, 1)
-    _refuse_unserved(problem, grouping)
+    refuse_unserved(problem, grouping)
     trainer = Trainer(problem, folder=_path(folder), device=device, progress=progress)
     chosen = range(first_seed, first_seed + seeds)
     judged = judge(trainer, grouping, seeds=chosen, random_draws=random_draws)
@@ -169,7 +169,8 @@ def _path(folder: str | Path | None) -> Path | None:
     return None if folder is None else Path(folder)
 
 
-def _refuse_unserved(problem: Problem, grouping: Grouping) -> None:
+def refuse_unserved(problem: Problem, grouping: Grouping) -> None:
+    """Refuse a grouping that leaves a task of the problem out or holds others."""
     unserved = sorted(set(problem.served) - set(grouping.serving))
     unknown = sorted(set(grouping.tasks) - set(problem.names))
     if unserved or unknown:

@@ -1,1 +1,1 @@
-"""The cli room."""
+"""The command line: files in, files out, no mathematics."""

@@ -1,0 +1,45 @@
+"""``cotrain estimate``: who helps whom."""
+
+from __future__ import annotations
+
+import argparse
+
+from cotrain.cli import options, problem_source, results
+from cotrain.cli.console import Console
+from cotrain.cli.run_settings import RunSettings
+
+NAME = "estimate"
+HELP = "Estimate how much each task helps or hurts each other task."
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``cotrain estimate``."""
+    problem_source.configure(parser)
+    options.add_estimator(parser)
+    options.add_place(parser)
+    parser.add_argument(
+        "--fits", metavar="FOLDER", help="keep trained networks there, so that a killed estimate resumes"
+    )
+    options.add_file_output(parser, "affinity.npz")
+
+
+def execute(arguments: argparse.Namespace) -> None:
+    """Estimate, save and print the matrix."""
+    from cotrain import api
+
+    out = options.free_file(arguments, ".npz")
+    settings = RunSettings().updated(options.given_settings(arguments))
+    settings.refuse_bad()
+    source = problem_source.chosen_source(arguments)
+    problem = problem_source.read_problem(source, problem_source.problem_options(arguments), seed=settings.seed)
+    with Console(quiet=arguments.quiet).progress("affinity") as progress:
+        affinity = api.estimate(
+            problem, method=settings.estimator, seed=settings.seed, folder=arguments.fits, device=settings.device,
+            progress=progress,
+        )  # fmt: skip
+    if out:
+        affinity.save(out, overwrite=arguments.overwrite)
+    if arguments.json:
+        print(results.as_json(results.affinity_content(affinity)))
+    else:
+        print(results.affinity_text(affinity))

@@ -1,0 +1,112 @@
+"""The stages of a run: each is recalled where its folder holds it finished, else done and kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from cotrain.cli.console import Console
+from cotrain.cli.run_folder import RunFolder
+from cotrain.cli.run_settings import RunSettings
+
+if TYPE_CHECKING:
+    from cotrain.affinity.affinity import Affinity
+    from cotrain.evaluation.trained import TrainedGroups
+    from cotrain.evaluation.verdict import Verdict
+    from cotrain.grouping.grouping import Grouping
+    from cotrain.problem.problem import Problem
+
+AFFINITY, GROUPING, VERDICT, REPORT, FITS = "affinity.npz", "grouping.json", "verdict.npz", "report.html", "fits"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished run has to tell."""
+
+    problem: Problem
+    affinity: Affinity | None
+    grouping: Grouping
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The stages of one run, in an opened folder."""
+
+    problem: Problem
+    settings: RunSettings
+    folder: RunFolder
+    console: Console
+
+    def finish(self) -> Outcome:
+        """Bring the run to its end from wherever it stands."""
+        from cotrain.evaluation.verdict import Verdict
+
+        affinity = None if self.settings.groups else self.affinity()
+        grouping = self.grouping(affinity)
+        if self._recalled(VERDICT) and self.folder.has(REPORT):
+            verdict = Verdict.load(self.folder.path / VERDICT)
+        else:
+            verdict = self._judge(grouping, affinity).verdict
+        return Outcome(self.problem, affinity, grouping, verdict)
+
+    def affinity(self) -> Affinity:
+        """Estimate affinities."""
+        from cotrain import api
+        from cotrain.affinity.affinity import Affinity
+
+        if self._recalled(AFFINITY):
+            return Affinity.load(self.folder.path / AFFINITY)
+        settings = self.settings
+        self.console.say(f"affinity: estimating by {settings.estimator}")
+        with self.console.progress("affinity") as progress:
+            affinity = api.estimate(
+                self.problem, method=settings.estimator, seed=settings.seed, folder=self.folder.path / FITS,
+                device=settings.device, progress=progress,
+            )  # fmt: skip
+        self.folder.keep(AFFINITY, lambda path: affinity.save(path, overwrite=True))
+        return affinity
+
+    def grouping(self, affinity: Affinity | None) -> Grouping:
+        """Choose groups, or take those given by hand."""
+        from cotrain import api
+        from cotrain.grouping.grouping import Grouping
+
+        if self._recalled(GROUPING):
+            return Grouping.load(self.folder.path / GROUPING)
+        if affinity is None:
+            grouping = self.settings.given_grouping()
+        else:
+            self.console.say(f"grouping: choosing by {self.settings.grouper}")
+            grouping = api.group(affinity, networks=self.settings.networks, method=self.settings.grouper)
+        self.folder.keep(GROUPING, lambda path: grouping.save(path, overwrite=True))
+        return grouping
+
+    def trained(self, grouping: Grouping, affinity: Affinity | None) -> TrainedGroups:
+        """Train the groups beside their alternatives; networks that are finished are recalled."""
+        from cotrain import api
+
+        settings = self.settings
+        with self.console.progress("verdict") as progress:
+            trained = api.train(
+                self.problem, grouping, seeds=settings.seeds, first_seed=settings.seed,
+                random_draws=settings.random_draws, estimate=affinity, folder=self.folder.path / FITS,
+                device=settings.device, progress=progress,
+            )  # fmt: skip
+        return replace(trained, settings=self.folder.record)
+
+    def _judge(self, grouping: Grouping, affinity: Affinity | None) -> TrainedGroups:
+        from cotrain import api
+
+        self.console.say("verdict: training the groups beside their alternatives")
+        trained = self.trained(grouping, affinity)
+        if not self.folder.has(VERDICT):
+            self.folder.keep(VERDICT, lambda path: trained.verdict.save(path, overwrite=True))
+        self.folder.keep(REPORT, lambda path: api.report(trained, path, overwrite=True))
+        return trained
+
+    def _recalled(self, name: str) -> bool:
+        finished = self.folder.has(name)
+        if finished:
+            self.console.say(f"{name.partition('.')[0]}: recalled from {name}")
+        return finished
