@@ -1,0 +1,1 @@
+"""How networks are selected: candidates, scores, limits, and the solvers."""
