@@ -33,16 +33,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--demo", action="store_true", help="use the digits that ship with scikit-learn")
     group = parser.add_argument_group("tables", "a problem.toml says these itself")
-    group.add_argument("--targets", type=names, help="columns to predict, such as a,b,c")
-    group.add_argument("--ignore", type=names, help="columns that are neither inputs nor targets")
-    group.add_argument("--split", help="column of 0 (train), 1 (validation), 2 (test); without it, a seeded split")
-    group.add_argument("--hidden", type=_widths, help="widths of the shared layers, such as 64,64; also for arrays")
+    group.add_argument("--targets", metavar="A,B", type=names, help="columns to predict, such as a,b,c")
+    group.add_argument("--ignore", metavar="A,B", type=names, help="columns that are neither inputs nor targets")
+    group.add_argument(
+        "--split", metavar="COLUMN", help="column of 0 (train), 1 (validation), 2 (test); without it, a seeded split"
+    )
+    group.add_argument(
+        "--hidden", metavar="W,W", type=_widths, help="widths of the shared layers, such as 64,64; also for arrays"
+    )
     group = parser.add_argument_group("training", "for any problem")
-    group.add_argument("--learning-rate", type=float, help="of the optimizer")
-    group.add_argument("--weight-decay", type=float, help="of the optimizer")
-    group.add_argument("--batch-size", type=int, help="rows per step")
-    group.add_argument("--epochs", type=int, help="the most passes over the training rows")
-    group.add_argument("--patience", type=int, help="epochs without a better validation loss before training stops")
+    group.add_argument("--learning-rate", metavar="X", type=float, help="of the optimizer")
+    group.add_argument("--weight-decay", metavar="X", type=float, help="of the optimizer")
+    group.add_argument("--batch-size", metavar="N", type=int, help="rows per step")
+    group.add_argument("--epochs", metavar="N", type=int, help="the most passes over the training rows")
+    group.add_argument(
+        "--patience", metavar="N", type=int, help="epochs without a better validation loss before training stops"
+    )
 
 
 def chosen_source(arguments: argparse.Namespace) -> str:

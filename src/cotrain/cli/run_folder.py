@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from cotrain import files
 from cotrain.errors import InputError, MismatchError
 
 RECORD, STAGES, LOCK = "run.toml", "stages.json", ".lock"
@@ -94,6 +93,8 @@ class RunFolder:
 
     def keep(self, name: str, save: Callable[[Path], object]) -> None:
         """Save the file of a finished stage and note that it is finished."""
+        from cotrain import files
+
         save(self.path / name)
         stages = {**self._stages(), name: _digest(self.path / name)}
         files.write_text(self.path / STAGES, json.dumps(stages, indent=2))
@@ -110,6 +111,8 @@ class RunFolder:
 
     def _write_record(self, *, existed: bool) -> None:
         import tomli_w
+
+        from cotrain import files
 
         if (self.path / RECORD).exists():
             return
