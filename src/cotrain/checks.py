@@ -5,9 +5,38 @@ from __future__ import annotations
 import difflib
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from cotrain.errors import InputError
+
+
+class Findings(list[str]):
+    """What several checks found wrong, so that all of it is reported together.
+
+    Examples
+    --------
+    >>> found = Findings()
+    >>> with found.gather():
+    ...     at_least("networks", 0, 1)
+    >>> found.refuse()
+    Traceback (most recent call last):
+    ...
+    cotrain.errors.InputError: `networks` must be at least 1. Found 0.
+    """
+
+    @contextmanager
+    def gather(self) -> Iterator[None]:
+        """Note an InputError raised in the block instead of letting it pass."""
+        try:
+            yield
+        except InputError as error:
+            self.extend(error.problems)
+
+    def refuse(self) -> None:
+        """Raise one InputError with everything found, if anything was."""
+        if self:
+            raise InputError(self)
 
 
 def at_least(name: str, value: float, minimum: float) -> None:
@@ -66,6 +95,23 @@ def unique(name: str, values: Iterable[str]) -> None:
     repeated = [f"{value!r} {count} times" for value, count in Counter(values).items() if count > 1]
     if repeated:
         raise InputError(f"`{name}` must not repeat a name. Found {', '.join(repeated)}.")
+
+
+def same_rows(lengths: Mapping[str, int]) -> None:
+    """Refuse parts that differ in their number of rows.
+
+    Examples
+    --------
+    >>> same_rows({"X": 3, "Y": 2})
+    Traceback (most recent call last):
+    ...
+    cotrain.errors.InputError: `X` and `Y` must have the same number of rows. Found 3 and 2.
+    """
+    if len(set(lengths.values())) > 1:
+        names = " and ".join(f"`{name}`" for name in lengths)
+        raise InputError(
+            f"{names} must have the same number of rows. Found {' and '.join(map(str, lengths.values()))}."
+        )
 
 
 def did_you_mean(value: str, choices: Collection[str]) -> str:

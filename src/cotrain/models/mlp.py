@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -60,3 +61,21 @@ class SharedMLP(nn.Module):
         """Map ``(n, features)`` to ``(n, sum of widths)``."""
         outputs: Tensor = self.heads(self.trunk(inputs))
         return outputs
+
+
+@dataclass(frozen=True)
+class SharedMLPFactory:
+    """Builds a :class:`SharedMLP` for any tasks: the default of every reader, as a comparable value.
+
+    Examples
+    --------
+    >>> SharedMLPFactory(5, NetworkOptions(hidden=(8,)))([Task("a")])(torch.zeros(2, 5)).shape
+    torch.Size([2, 1])
+    """
+
+    features: int
+    options: NetworkOptions
+
+    def __call__(self, tasks: Sequence[Task]) -> SharedMLP:
+        """Return an untrained network for ``tasks``."""
+        return SharedMLP(self.features, tasks, self.options)

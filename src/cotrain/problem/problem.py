@@ -6,15 +6,21 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal, TypeAlias, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack, get_args
 
+import torch
 from torch import Tensor, nn
 
 from cotrain import checks
 from cotrain.errors import InputError
+from cotrain.problem.encoding import Encoder
 from cotrain.problem.options import TrainingOptions
 from cotrain.problem.rows import Rows
 from cotrain.problem.task import Subset, Task
+
+if TYPE_CHECKING:
+    from cotrain.problem.readers.options import ReaderKeywords
 
 Split: TypeAlias = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -41,6 +47,10 @@ class Problem:
         How networks are trained.
     name
         Shown in reports.
+    encoder
+        Encodes new rows the way these were, where the reader encoded them.
+    recipe
+        How the problem was read, every option resolved, as plain values that ``problem.toml`` can hold.
     """
 
     tasks: tuple[Task, ...]
@@ -48,6 +58,8 @@ class Problem:
     build: NetworkFactory
     training: TrainingOptions = field(default_factory=TrainingOptions)
     name: str = "problem"
+    encoder: Encoder | None = None
+    recipe: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         checks.unique("tasks", self.names)
@@ -58,6 +70,80 @@ class Problem:
     def __repr__(self) -> str:
         sizes = ", ".join(f"{len(self.splits[split])} {split}" for split in SPLITS)
         return f"Problem({self.name!r}: {len(self.tasks)} tasks; rows: {sizes})"
+
+    @classmethod
+    def from_arrays(
+        cls,
+        X: Any,
+        Y: Any,
+        *,
+        tasks: Sequence[str] | None = None,
+        standardise: bool = True,
+        **options: Unpack[ReaderKeywords],
+    ) -> Problem:
+        """Read one matrix of inputs that all tasks share, and one of labels.
+
+        Parameters
+        ----------
+        X
+            ``(rows, features)``: array, tensor, data frame of numbers, or SciPy sparse matrix (made dense: rows x
+            features x 4 bytes). NaN and infinity are refused.
+        Y
+            ``(rows, tasks)``; NaN (or None) where a label is missing.
+        tasks
+            Names of the columns of ``Y``; by default its column names, or ``task0``, ``task1``, ...
+        standardise
+            Shift and scale inputs to mean 0 and deviation 1 over training rows, columns of zeros and ones excepted.
+        **options
+            See :class:`~cotrain.problem.readers.options.ReaderOptions`; ``split`` is an array of codes.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> X = np.random.default_rng(0).normal(size=(50, 3))
+        >>> Problem.from_arrays(X, X[:, :2] > 0, tasks=["a", "b"], name="signs")
+        Problem('signs': 2 tasks; rows: 30 train, 10 validation, 10 test)
+        """
+        from cotrain.problem.readers.arrays import read_arrays
+        from cotrain.problem.readers.options import ReaderOptions
+
+        return read_arrays(X, Y, ReaderOptions(**options), tasks=tasks, standardise=standardise)
+
+    @classmethod
+    def from_npz(
+        cls,
+        path: str | Path,
+        *,
+        targets: Sequence[str] | None = None,
+        standardise: bool = True,
+        **options: Unpack[ReaderKeywords],
+    ) -> Problem:
+        """Read an NPZ file (never unpickled).
+
+        It holds ``tasks`` (names), the inputs ``X`` (rows, features), or ``X_packed`` (bits packed along axis 1) with
+        ``n_features``, and one of:
+
+        * ``Y`` (rows, tasks), NaN where a label is missing; packed along axis 0 where ``n_rows`` is there;
+        * ``y`` (rows,) and ``task_id`` (rows,): every task has rows of its own.
+
+        ``split`` (0, 1, 2), ``n_classes`` by task and ``features`` (names) are used when there. Without ``n_classes``,
+        a target of two values is binary, other integers are classes if few, other floats are a regression.
+
+        Parameters
+        ----------
+        path
+            The file.
+        targets
+            The tasks to use; all by default.
+        standardise
+            As in :meth:`from_arrays`.
+        **options
+            See :class:`~cotrain.problem.readers.options.ReaderOptions`; ``split`` is the name of an array.
+        """
+        from cotrain.problem.readers.npz import read_npz
+        from cotrain.problem.readers.options import ReaderOptions
+
+        return read_npz(path, ReaderOptions(**options), targets=targets, standardise=standardise)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -107,5 +193,5 @@ class Problem:
             parts = {"": rows.inputs} if isinstance(rows.inputs, Tensor) else dict(rows.inputs)
             for name, part in [*sorted(parts.items()), ("targets", rows.targets)]:
                 digest.update(f"{split}/{name}/{part.dtype}/{tuple(part.shape)}".encode())
-                digest.update(part.detach().cpu().contiguous().numpy().tobytes())
+                digest.update(part.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()

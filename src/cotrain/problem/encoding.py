@@ -1,0 +1,64 @@
+"""Inputs as a network wants them: standardised numbers, one column per category, learned on training rows only."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.preprocessing import StandardScaler
+
+
+class Encoder(Protocol):
+    """What turns rows as the user has them into rows as a network takes them, new ones too."""
+
+    def transform(self, rows: Any, /) -> NDArray[np.float32]:
+        """Return encoded rows."""
+        ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything learned as plain values."""
+        ...
+
+
+@dataclass(frozen=True)
+class Standardiser:
+    """Shifts and scales the columns of a matrix; columns of zeros and ones stay as they are.
+
+    Parameters
+    ----------
+    center, scale
+        One number per column: 0 and 1 where the training rows held only zeros and ones; scale 1 where a column was
+        constant.
+
+    Examples
+    --------
+    >>> standardiser = Standardiser.fit(np.array([[0.0, 5.0], [1.0, 9.0]]))
+    >>> standardiser.transform(np.array([[1.0, 11.0]]))
+    array([[1., 2.]], dtype=float32)
+    """
+
+    center: tuple[float, ...]
+    scale: tuple[float, ...]
+
+    @classmethod
+    def fit(cls, training: NDArray[Any]) -> Standardiser:
+        """Learn from training rows."""
+        scaler = StandardScaler().fit(training.astype(np.float64, copy=False))
+        binary = ((training == 0) | (training == 1)).all(axis=0)
+        center, scale = np.where(binary, 0.0, scaler.mean_), np.where(binary, 1.0, scaler.scale_)
+        return cls(tuple(center.tolist()), tuple(scale.tolist()))
+
+    def transform(self, rows: NDArray[Any]) -> NDArray[np.float32]:
+        """Return ``(rows - center) / scale`` in single precision."""
+        return np.asarray((rows - np.array(self.center)) / np.array(self.scale), dtype=np.float32)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything learned as plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Standardiser:
+        """Return what :meth:`to_dict` wrote, also after a trip through JSON."""
+        return cls(tuple(fields["center"]), tuple(fields["scale"]))

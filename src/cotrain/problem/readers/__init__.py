@@ -1,0 +1,1 @@
+"""Readers: each turns one form of data into a :class:`~cotrain.problem.problem.Problem`."""

@@ -1,0 +1,131 @@
+"""The last step of every reader: from columns of labels and a way to encode inputs to a problem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cotrain.checks import Findings
+from cotrain.models.mlp import SharedMLPFactory
+from cotrain.problem.columns import Column
+from cotrain.problem.defaults import default_network, default_training
+from cotrain.problem.encoding import Encoder
+from cotrain.problem.options import NetworkOptions, TrainingOptions
+from cotrain.problem.problem import SPLITS, NetworkFactory, Problem
+from cotrain.problem.readers.options import ReaderOptions
+from cotrain.problem.rows import Inputs, Rows, select
+from cotrain.problem.splitting import given_split, seeded_split
+from cotrain.problem.targets import Target, read_target
+from cotrain.problem.task import Task
+from cotrain.problem.validation import unknown_names, usable_targets
+
+Encode = Callable[[NDArray[np.bool_]], tuple[Inputs, Encoder | None]]
+"""Encodes all rows with what it learns from those that the mask marks as training rows."""
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """What a reader has read.
+
+    Parameters
+    ----------
+    columns
+        Labels by target, all of the same length.
+    encode
+        Makes the inputs.
+    options
+        What the user decided; ``split`` holds codes here, or None.
+    classes
+        Number of classes of targets that the data declares.
+    build
+        The network; the default one when None.
+    recipe
+        How to read the same again, beside the options, as plain values.
+    """
+
+    columns: Mapping[str, Column]
+    encode: Encode
+    options: ReaderOptions
+    classes: Mapping[str, int] = field(default_factory=dict)
+    build: NetworkFactory | None = None
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+
+    def assemble(self, found: Findings) -> Problem:
+        """Return the problem, or refuse with everything found wrong, here and before."""
+        targets = self._targets(found)
+        split = np.zeros(0, dtype=np.int8)
+        with found.gather():
+            split = self._split(targets)
+        if not len(split) or not targets:
+            found.refuse()
+        inputs: tuple[Inputs, Encoder | None] = torch.zeros(0), None
+        with found.gather():
+            targets = usable_targets(targets, split, self.options.unusable)
+        with found.gather():
+            inputs = self.encode(split == 0)
+        found.refuse()
+        return self._problem([target.standardised(split == 0) for target in targets], split, *inputs)
+
+    def _targets(self, found: Findings) -> list[Target]:
+        options, names = self.options, list(self.columns)
+        declared: dict[str, Collection[str]] = {"metrics": options.metrics, "weights": options.weights}
+        declared |= {"helpers": options.helpers, "kinds": options.kinds if isinstance(options.kinds, Mapping) else ()}
+        for parameter, mentioned in declared.items():
+            found.extend(unknown_names(parameter, mentioned, names))
+        targets = []
+        for name, column in self.columns.items():
+            with found.gather():
+                target = read_target(name, column, options.kind_of(name), self.classes.get(name))
+                targets.append(Target(self._task(target.task), target.values))
+        return targets
+
+    def _task(self, task: Task) -> Task:
+        metric, weight = self.options.metrics.get(task.name, ""), self.options.weights.get(task.name, 1.0)
+        return replace(task, metric=metric or "", weight=weight, helper=task.name in self.options.helpers)
+
+    def _split(self, targets: list[Target]) -> NDArray[np.int8]:
+        if self.options.split is not None:
+            return given_split(self.options.split)
+        return seeded_split(targets, self.options.fractions, self.options.seed)
+
+    def _problem(
+        self, targets: list[Target], split: NDArray[np.int8], inputs: Inputs, encoder: Encoder | None
+    ) -> Problem:
+        values = torch.from_numpy(np.stack([target.values for target in targets], axis=1).astype(np.float32))
+        codes = torch.from_numpy(split)
+        rows = {name: Rows(select(inputs, codes == code), values[codes == code]) for code, name in enumerate(SPLITS)}
+        training_rows = len(rows["train"])
+        build, network = self.build, None
+        if build is None:
+            network = self._network(rows["train"], len(targets))
+            build = SharedMLPFactory(_features(inputs), network)
+        training = self.options.training or default_training(training_rows)
+        tasks = tuple(target.task for target in targets)
+        recipe = self._recipe(tasks, network, training)
+        return Problem(tasks, rows, build, training, self.options.name or "problem", encoder, recipe)
+
+    def _network(self, training: Rows, tasks: int) -> NetworkOptions:
+        return self.options.network or default_network(_features(training.inputs), len(training), tasks)
+
+    def _recipe(
+        self, tasks: tuple[Task, ...], network: NetworkOptions | None, training: TrainingOptions
+    ) -> dict[str, Any]:
+        """Resolve every option to the plain value that reads the same problem again."""
+        options = self.options
+        recipe: dict[str, Any] = {"name": options.name, "kinds": {task.name: task.kind for task in tasks}}
+        recipe |= {"metrics": {task.name: task.metric for task in tasks}, "weights": dict(options.weights)}
+        recipe |= {"helpers": sorted(options.helpers), "unusable": options.unusable}
+        if options.split is None:
+            recipe |= {"fractions": list(options.fractions), "seed": options.seed}
+        if network is not None:
+            recipe["network"] = network.to_dict()
+        return {**recipe, "training": training.to_dict(), **self.recipe}
+
+
+def _features(inputs: Inputs) -> int:
+    return inputs.shape[1] if isinstance(inputs, torch.Tensor) else 0

@@ -1,0 +1,80 @@
+"""What all readers let the user decide."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypedDict
+
+from cotrain import checks
+from cotrain.problem.options import NetworkOptions, TrainingOptions
+from cotrain.problem.task import KINDS, Kind
+
+
+class ReaderKeywords(TypedDict, total=False):
+    """The fields of :class:`ReaderOptions` as keywords, for type checkers."""
+
+    kinds: Mapping[str, Kind] | Kind | None
+    split: Any
+    fractions: tuple[float, float, float]
+    seed: int
+    metrics: Mapping[str, str]
+    weights: Mapping[str, float]
+    helpers: Collection[str]
+    unusable: Literal["refuse", "drop"]
+    network: NetworkOptions | None
+    training: TrainingOptions | None
+    name: str | None
+
+
+@dataclass(frozen=True)
+class ReaderOptions:
+    """Keywords that every reader takes.
+
+    Parameters
+    ----------
+    kinds
+        Kind by target, or one kind for all; those not named are inferred
+        (:func:`~cotrain.problem.targets.infer_kind`).
+    split
+        Where the split stands: a column of a table, an array of codes, an array's name in an NPZ file. Codes are
+        0 train, 1 validation, 2 test. None: a seeded, stratified one.
+    fractions
+        Shares of train, validation and test in a seeded split.
+    seed
+        Of the seeded split.
+    metrics, weights
+        Metric and loss weight by target, where not the default.
+    helpers
+        Targets that may join groups but need not be served.
+    unusable
+        What to do with targets that are constant, empty or all missing in a split: refuse the data, or drop them with
+        a warning.
+    network, training
+        By default from the size of the data (:mod:`cotrain.problem.defaults`).
+    name
+        Of the problem; the file's name by default.
+    """
+
+    kinds: Mapping[str, Kind] | Kind | None = None
+    split: Any = None
+    fractions: tuple[float, float, float] = (0.6, 0.2, 0.2)
+    seed: int = 0
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    weights: Mapping[str, float] = field(default_factory=dict)
+    helpers: Collection[str] = ()
+    unusable: Literal["refuse", "drop"] = "refuse"
+    network: NetworkOptions | None = None
+    training: TrainingOptions | None = None
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        checks.one_of("unusable", self.unusable, ("refuse", "drop"))
+        if isinstance(self.kinds, str):
+            checks.one_of("kinds", self.kinds, KINDS)
+
+    def kind_of(self, target: str) -> Kind | None:
+        """Return the declared kind of a target, None where it is to be inferred."""
+        if self.kinds is None or isinstance(self.kinds, str):
+            return self.kinds
+        return self.kinds.get(target)
