@@ -1,0 +1,7 @@
+"""Bases: the coordinates in which gradients are kept."""
+
+from cotrain.gradients.bases.basis import Basis
+from cotrain.gradients.bases.dense import DenseRandom
+from cotrain.gradients.bases.identity import Identity
+
+__all__ = ["Basis", "DenseRandom", "Identity"]

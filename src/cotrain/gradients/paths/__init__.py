@@ -1,0 +1,1 @@
+"""Paths: ways from a network and rows to gradients in coordinates."""

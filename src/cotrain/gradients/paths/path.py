@@ -1,0 +1,37 @@
+"""What every path promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, Protocol, TypeAlias
+
+from torch import Tensor
+
+from cotrain.problem.losses import Outputs
+from cotrain.problem.rows import Inputs
+
+MarginFunction: TypeAlias = Callable[[Outputs, Tensor], Tensor]
+"""Maps a network's outputs and targets ``(n, tasks)`` to margins ``(n, tasks)``."""
+
+
+class Pass(Protocol):
+    """One micro-batch on its way: margins known, gradients of its tasks to be asked for one by one."""
+
+    @property
+    def margins(self) -> Tensor:
+        """Margins or residuals ``(n, tasks)``."""
+        ...
+
+    def add(self, raw: Tensor, task: int) -> None:
+        """Add the coordinates of the gradients of one task's margins to ``raw (n, raw_dimension)``."""
+        ...
+
+
+class Path(Protocol):
+    """Takes the gradients of some parameters; the network is in eval mode while it does."""
+
+    name: ClassVar[str]
+
+    def start(self, inputs: Inputs, targets: Tensor) -> Pass:
+        """Run the network on a micro-batch."""
+        ...
