@@ -15,12 +15,12 @@ from cotrain.errors import InputError
 if TYPE_CHECKING:
     from cotrain.problem.problem import Problem
 
-_READER = ("targets", "ignore", "split", "hidden")
+_READER = ("targets", "ignore", "split", "kinds", "unusable", "hidden")
 _TRAINING = ("learning_rate", "weight_decay", "batch_size", "epochs", "patience")
 _OPTIONS_OF = {
     "": (),
     ".toml": (),
-    ".npz": ("hidden",),
+    ".npz": ("targets", "split", "kinds", "unusable", "hidden"),
     ".csv": _READER,
     ".parquet": _READER,
 }
@@ -32,15 +32,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "source", metavar="PROBLEM", nargs="?", help="a problem.toml, a table (.csv, .parquet) or arrays (.npz)"
     )
     parser.add_argument("--demo", action="store_true", help="use the digits that ship with scikit-learn")
-    group = parser.add_argument_group("tables", "a problem.toml says these itself")
+    group = parser.add_argument_group("data", "for tables and arrays; a problem.toml says these itself")
     group.add_argument("--targets", metavar="A,B", type=names, help="columns to predict, such as a,b,c")
     group.add_argument("--ignore", metavar="A,B", type=names, help="columns that are neither inputs nor targets")
     group.add_argument(
         "--split", metavar="COLUMN", help="column of 0 (train), 1 (validation), 2 (test); without it, a seeded split"
     )
-    group.add_argument(
-        "--hidden", metavar="W,W", type=_widths, help="widths of the shared layers, such as 64,64; also for arrays"
-    )
+    group.add_argument("--hidden", metavar="W,W", type=_widths, help="widths of the shared layers, such as 64,64")
     group = parser.add_argument_group("training", "for any problem")
     group.add_argument("--learning-rate", metavar="X", type=float, help="of the optimizer")
     group.add_argument("--weight-decay", metavar="X", type=float, help="of the optimizer")
@@ -109,13 +107,14 @@ def _read(path: Path | None, options: Mapping[str, Any], seed: int) -> Problem:
         return digits()
     if path.suffix == ".toml":
         return Problem.from_toml(path)
-    network = NetworkOptions(hidden=tuple(options["hidden"])) if "hidden" in options else None
+    keywords: dict[str, Any] = {name: options[name] for name in _READER if name in options}
+    if "hidden" in keywords:
+        keywords["network"] = NetworkOptions(hidden=tuple(keywords.pop("hidden")))
     if path.suffix == ".npz":
-        return Problem.from_npz(path, network=network)
+        return Problem.from_npz(path, **keywords, seed=seed)
     if "targets" not in options:
         raise InputError("`targets` must name the columns to predict. Give --targets a,b,c.")
-    columns = {name: options[name] for name in ("targets", "ignore", "split") if name in options}
-    return Problem.from_table(path, **columns, network=network, seed=seed)
+    return Problem.from_table(path, **keywords, seed=seed)
 
 
 def _refuse_foreign(suffix: str, options: Mapping[str, Any]) -> None:
@@ -124,6 +123,11 @@ def _refuse_foreign(suffix: str, options: Mapping[str, Any]) -> None:
     if foreign:
         what = f"'{suffix}' files" if suffix else "the demo"
         raise InputError(f"{', '.join(foreign)} cannot be used with {what}. Leave it out or say it in the file.")
+
+
+def _kinds(text: str) -> dict[str, str] | str:
+    pairs = [name.partition("=") for name in names(text)]
+    return text if pairs and not pairs[0][1] else {name: kind for name, _, kind in pairs}
 
 
 def _widths(text: str) -> list[int]:

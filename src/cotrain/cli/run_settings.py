@@ -77,15 +77,20 @@ class RunSettings:
         from cotrain.grouping.registry import GROUPERS
 
         networks = 1 if self.networks is None else self.networks
-        refuse_together(
+        rules: tuple[Callable[[], object], ...] = (
             lambda: checks.at_least("networks", networks, 1),
             lambda: checks.at_least("seeds", self.seeds, 1),
-            lambda: checks.at_least("random-draws", self.random_draws, 1),
+            lambda: checks.at_least("random_draws", self.random_draws, 1),
             lambda: checks.at_least("seed", self.seed, 0),
             lambda: checks.one_of("estimator", self.estimator, tuple(ESTIMATORS)),
             lambda: checks.one_of("grouper", self.grouper, tuple(GROUPERS)),
             lambda: find_device(self.device),
         )
+        found = checks.Findings()
+        for rule in rules:
+            with found.gather():
+                rule()
+        found.refuse()
 
     def refuse_unfit(self, problem: Problem) -> None:
         """Refuse settings that do not fit the problem."""
@@ -102,15 +107,3 @@ class RunSettings:
         from cotrain.grouping.grouping import Grouping
 
         return Grouping(tuple(sorted(self.serving)), self.groups, self.serving)
-
-
-def refuse_together(*rules: Callable[[], object]) -> None:
-    """Apply all rules and report what they refuse in one message."""
-    problems: list[str] = []
-    for rule in rules:
-        try:
-            rule()
-        except InputError as error:
-            problems += error.problems
-    if problems:
-        raise InputError(problems)
