@@ -1,13 +1,9 @@
-"""Groupers by name."""
+"""Names of the groupers, as ``cotrain.group(method=...)`` and the command line know them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from cotrain.grouping.average_density import AverageDensity
 from cotrain.grouping.base import Grouper
-from cotrain.grouping.network_selection import NetworkSelection
 
-GROUPERS: dict[str, Callable[..., Grouper]] = {
-    NetworkSelection.name: NetworkSelection,
-}
-"""What ``cotrain.group(method=...)`` accepts; each takes ``networks=``."""
+GROUPERS: dict[str, type[Grouper]] = {grouper.name: grouper for grouper in (AverageDensity,)}
+"""Name -> class; every class can be built without arguments."""

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from cotrain.grouping.selection.networks import Floats
 
 
-def best_partition(value: Floats, sets: int) -> tuple[float, list[int]]:
-    """Partition all items into at most ``sets`` sets of largest total value.
+def best_partition(value: Floats, sets: int, *, exact: bool = False) -> tuple[float, list[int]]:
+    """Partition all items into at most (``exact``: exactly) ``sets`` sets of largest total value.
 
     ``best_k(S) = max over U in S holding the lowest item of S: value(U) + best_{k-1}(S without U)``;
     ``O(sets 3^items / 2)``, vectorised over all pairs (S, U).
@@ -22,6 +22,8 @@ def best_partition(value: Floats, sets: int) -> tuple[float, list[int]]:
         ``(2^items,)``: worth of each set by its bit pattern; ``-inf`` where it may not exist.
     sets
         Most sets.
+    exact
+        Whether fewer sets are refused.
 
     Returns
     -------
@@ -38,7 +40,7 @@ def best_partition(value: Floats, sets: int) -> tuple[float, list[int]]:
     for _ in range(sets):
         totals = value[parts] + layers[-1][wholes ^ parts]
         best = np.maximum.reduceat(totals, starts)
-        layers.append(np.concatenate([[0.0], best]))
+        layers.append(np.concatenate([[-np.inf if exact else 0.0], best]))
     return float(layers[-1][-1]), _trace(value, layers)
 
 

@@ -1,0 +1,148 @@
+"""Solving average density by the strongest method that the number of tasks allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cotrain.grouping.density.agglomeration import agglomerate, cut
+from cotrain.grouping.density.group_count import GroupCount
+from cotrain.grouping.density.local_search import Search, random_starts
+from cotrain.grouping.density.objective import density, subset_densities
+from cotrain.grouping.density.relaxation import Relaxation
+from cotrain.grouping.density.rounding import spectral_rounding, threshold_rounding, with_groups
+from cotrain.grouping.grouping import Proof
+from cotrain.grouping.matrices import Labels, Matrix
+from cotrain.grouping.selection.set_partition import best_partition
+from cotrain.seeding import derive
+
+_PROGRAMMING_UP_TO = 13
+_RELAXATION_UP_TO = 1000
+_STARTS = 20
+_CHECK_EVERY, _MOST_CHECKS = 20, 20
+_STALLED = 0.02  # share of the remaining gap that the bound must close between checks
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A partition, its value and what is proven about it."""
+
+    labels: Labels
+    value: float
+    bound: float
+    proof: Proof
+    status: str
+
+
+@dataclass(frozen=True)
+class DensitySolver:
+    """Maximise the average density of a partition of the tasks.
+
+    Parameters
+    ----------
+    matrix
+        Symmetric affinities.
+    count
+        How many groups, and their price.
+    tolerance
+        Relative gap at which the relaxation may stop.
+    seed
+        Of random starts and k-means.
+    """
+
+    matrix: Matrix
+    count: GroupCount
+    tolerance: float = 1e-3
+    seed: int = 0
+
+    def solve(self) -> Solution:
+        """Return the best partition: proven optimal for few tasks, with a bound for more."""
+        if self.count.most == 1:
+            return self._exact(np.zeros(len(self.matrix), dtype=np.int64), "only one partition")
+        if self.count.exact and self.count.most == len(self.matrix):
+            return self._exact(np.arange(len(self.matrix)), "only one partition")
+        if len(self.matrix) <= _PROGRAMMING_UP_TO:
+            return self._by_programming()
+        return self._certified(*self.heuristic())
+
+    def alternatives(self) -> dict[str, float]:
+        """Return what all in one and one per task are worth, whether or not their numbers of groups are allowed."""
+        tasks = len(self.matrix)
+        return {
+            "all-in-one": self.value(np.zeros(tasks, dtype=np.int64)),
+            "one-per-task": self.value(np.arange(tasks)),
+        }
+
+    def value(self, labels: Labels) -> float:
+        """Return the density of a partition minus the price of its groups."""
+        return density(self.matrix, labels) - self.count.penalty * len(np.unique(labels))
+
+    def heuristic(self) -> tuple[Labels, float]:
+        """Return the best of local searches from greedy merging, random partitions and the allowed trivial ones."""
+        return self._best(self.starts())
+
+    def starts(self) -> NDArray[np.int64]:
+        """Return ``(starts, tasks)`` partitions to improve: fewer random ones the larger the problem."""
+        tasks = len(self.matrix)
+        merges, values = agglomerate(self.matrix, penalty=self.count.penalty)
+        sizes = [self.count.most] if self.count.exact else (np.argsort(-values[: self.count.most])[:3] + 1).tolist()
+        if not self.count.exact:
+            sizes += [1, self.count.most]
+        merged = np.stack([cut(merges, groups) for groups in dict.fromkeys(sizes)])
+        draws = max(2, min(_STARTS, _STARTS * 100 // tasks))
+        rng = np.random.default_rng(derive(self.seed, "density starts", tasks))
+        return np.vstack([merged, random_starts(tasks, sizes[0], draws, rng)])
+
+    def _best(self, starts: NDArray[np.int64]) -> tuple[Labels, float]:
+        found, values = Search(self.matrix, self._slots(starts)).ascend(starts)
+        return found[values.argmax()], float(values.max())
+
+    def _slots(self, starts: NDArray[np.int64]) -> GroupCount:
+        """Leave a few empty groups to move into where the number is free."""
+        return (
+            self.count
+            if self.count.exact
+            else GroupCount(min(self.count.most, int(starts.max()) + 4), exact=False, penalty=self.count.penalty)
+        )
+
+    def _by_programming(self) -> Solution:
+        worth = subset_densities(self.matrix) - self.count.penalty
+        _, sets = best_partition(worth, self.count.most, exact=self.count.exact)
+        labels = np.zeros(len(self.matrix), dtype=np.int64)
+        for place, members in enumerate(sets):
+            labels[(members >> np.arange(len(labels)) & 1).astype(bool)] = place
+        return self._exact(labels, "optimal by dynamic programming")
+
+    def _exact(self, labels: Labels, status: str) -> Solution:
+        value = self.value(labels)
+        return Solution(labels, value, value, "exact", status)
+
+    def _certified(self, labels: Labels, value: float) -> Solution:
+        """Alternate steps of the relaxation, roundings and bounds until they meet or stall."""
+        relaxation = Relaxation(self.matrix, self.count)
+        bound = relaxation.bound(np.zeros_like(self.matrix))
+        if len(self.matrix) > _RELAXATION_UP_TO:
+            return Solution(labels, value, bound, "certified", "local search with the eigenvalue bound")
+        status = "stopped at the iteration limit"
+        for _, iterate in zip(range(_MOST_CHECKS), relaxation.iterates(every=_CHECK_EVERY), strict=False):
+            rounded, worth = self._best(self._rounded(iterate.solution, labels))
+            if worth > value:
+                labels, value = rounded, worth
+            previous, bound = bound, min(bound, relaxation.bound(iterate.multiplier))
+            if bound - value <= self.tolerance * abs(bound):
+                status = "gap within tolerance"
+                break
+            if previous - bound < _STALLED * (bound - value):
+                status = "relaxation converged, gap remains"
+                break
+        return Solution(labels, value, max(bound, value), "certified", status)
+
+    def _rounded(self, solution: Matrix, labels: Labels) -> NDArray[np.int64]:
+        groups = self.count.most if self.count.exact else len(np.unique(labels))
+        seed = derive(self.seed, "rounding") % 2**32
+        published = threshold_rounding(solution)
+        if not self.count.allows(int(published.max()) + 1):
+            published = with_groups(self.matrix, published, groups)
+        return np.stack([with_groups(self.matrix, spectral_rounding(solution, groups, seed=seed), groups), published])
