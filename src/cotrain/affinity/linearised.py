@@ -11,11 +11,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cotrain.affinity.linear_fits import choose_strength, fit_subsets, linear_losses
+from cotrain.affinity.linear_fits import fit_subsets
+from cotrain.affinity.linear_rows import linear_losses
+from cotrain.affinity.ridge_strength import choose_strength
 from cotrain.gradients import Basis, TaskGradients, collect, make_basis
 from cotrain.problem.problem import Problem
 from cotrain.training.fit import Fit
 from cotrain.training.trainer import Trainer
+
+_PROBES = 32
+"""Subsets that the ridge strength is chosen on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +40,9 @@ class Linearised:
     basis: Basis
 
     def best_strength(self, mask: NDArray[np.bool_]) -> tuple[float, bool]:
-        """Return the ridge strength with the least validation loss over the subsets, and whether it ends the grid."""
-        choice = choose_strength(self.train, self.validation, torch.from_numpy(mask))
+        """Return the ridge strength with the least validation loss over some subsets, and whether it ends the grid."""
+        probes = np.unique(np.linspace(0, len(mask) - 1, _PROBES).round().astype(int))
+        choice = choose_strength(self.train, self.validation, torch.from_numpy(mask[probes]))
         return choice.strength, choice.at_edge
 
     def updates(self, mask: NDArray[np.bool_], strength: float) -> Tensor:
