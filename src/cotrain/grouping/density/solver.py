@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cotrain.grouping.density.agglomeration import agglomerate, cut
+from cotrain.grouping.density.column_generation import ColumnGeneration
 from cotrain.grouping.density.group_count import GroupCount
 from cotrain.grouping.density.local_search import Search, random_starts
 from cotrain.grouping.density.objective import density, subset_densities
@@ -19,6 +20,7 @@ from cotrain.grouping.selection.set_partition import best_partition
 from cotrain.seeding import derive
 
 _PROGRAMMING_UP_TO = 13
+_COLUMNS_UP_TO = 24
 _RELAXATION_UP_TO = 1000
 _STARTS = 20
 _CHECK_EVERY, _MOST_CHECKS = 20, 20
@@ -65,7 +67,10 @@ class DensitySolver:
             return self._exact(np.arange(len(self.matrix)), "only one partition")
         if len(self.matrix) <= _PROGRAMMING_UP_TO:
             return self._by_programming()
-        return self._certified(*self.heuristic())
+        labels, value = self.heuristic()
+        if len(self.matrix) <= _COLUMNS_UP_TO:
+            return self._by_columns(labels)
+        return self._certified(labels, value)
 
     def alternatives(self) -> dict[str, float]:
         """Return what all in one and one per task are worth, whether or not their numbers of groups are allowed."""
@@ -110,10 +115,22 @@ class DensitySolver:
     def _by_programming(self) -> Solution:
         worth = subset_densities(self.matrix) - self.count.penalty
         _, sets = best_partition(worth, self.count.most, exact=self.count.exact)
+        return self._exact(self._labels(sets), "optimal by dynamic programming")
+
+    def _by_columns(self, labels: Labels) -> Solution:
+        worth = subset_densities(self.matrix) - self.count.penalty
+        incumbent = [int((1 << np.flatnonzero(labels == group)).sum()) for group in np.unique(labels)]
+        optimum = ColumnGeneration(worth, self.count).solve(incumbent)
+        found = self._labels(optimum.subsets)
+        if optimum.exact:
+            return self._exact(found, "optimal by column generation")
+        return Solution(found, self.value(found), optimum.bound, "certified", "bound by column generation")
+
+    def _labels(self, sets: list[int]) -> Labels:
         labels = np.zeros(len(self.matrix), dtype=np.int64)
         for place, members in enumerate(sets):
             labels[(members >> np.arange(len(labels)) & 1).astype(bool)] = place
-        return self._exact(labels, "optimal by dynamic programming")
+        return labels
 
     def _exact(self, labels: Labels, status: str) -> Solution:
         value = self.value(labels)

@@ -1,0 +1,136 @@
+"""Exact partitions of up to some 24 tasks: a linear program over few of the subsets, priced over the table of all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import Bounds, LinearConstraint, linprog, milp
+
+from cotrain.errors import SolverError
+from cotrain.grouping.density.group_count import GroupCount
+from cotrain.grouping.density.objective import subset_sums
+from cotrain.grouping.matrices import Matrix
+
+_BLOCKS = 256
+_EPSILON = 1e-9
+_MOST_COLUMNS = 20_000
+_MOST_ROUNDS = 500
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """Chosen subsets as bit patterns, and an upper bound; equal to their worth where optimality is proven."""
+
+    subsets: list[int]
+    bound: float
+    exact: bool
+
+
+@dataclass(frozen=True)
+class ColumnGeneration:
+    """Choose subsets of greatest total worth that hold every task once (``cover``: at least once).
+
+    The linear program is solved over a growing pool of subsets until no subset outside has positive reduced cost, so its
+    value bounds every choice. Then only subsets whose reduced cost is within the remaining gap can be in an optimum;
+    an integer program over those is exact.
+
+    Parameters
+    ----------
+    worth
+        ``(2^tasks,)``: worth of each subset by its bit pattern.
+    count
+        How many subsets; a price is expected to be in ``worth`` already.
+    cover
+        Whether tasks may be held more than once; subsets are different either way.
+    """
+
+    worth: Matrix
+    count: GroupCount
+    cover: bool = False
+
+    def solve(self, incumbent: list[int]) -> Optimum:
+        """Return an optimum, given any feasible choice to start from.
+
+        Cost: ``O(2^tasks)`` for each of some tens of pricing rounds.
+        """
+        value = float(self.worth[incumbent].sum())
+        pool = np.unique(np.array([*incumbent, *(1 << np.arange(self._tasks)), len(self.worth) - 1], dtype=np.int64))
+        for _ in range(_MOST_ROUNDS):
+            bound, duals, price = self._relaxed(pool)
+            reduced = self.worth - subset_sums(duals) - price
+            reduced[0] = -np.inf
+            fresh = self._promising(reduced, pool)
+            if not len(fresh):
+                return self._integral(reduced, pool, bound, incumbent, value)
+            pool = np.unique(np.concatenate([pool, fresh]))
+        raise SolverError(f"column generation did not converge in {_MOST_ROUNDS} rounds (tasks: {self._tasks})")
+
+    @property
+    def _tasks(self) -> int:
+        return len(self.worth).bit_length() - 1
+
+    def _rows(self, pool: NDArray[np.int64]) -> Matrix:
+        """Membership of each task, then a row that counts subsets."""
+        member = (pool[None, :] >> np.arange(self._tasks)[:, None]) & 1
+        return np.vstack([member, np.ones((1, len(pool)))]).astype(np.float64)
+
+    def _relaxed(self, pool: NDArray[np.int64]) -> tuple[float, Matrix, float]:
+        """Return the value of the linear program over the pool and the prices of tasks and of a subset."""
+        rows, equal = self._rows(pool), self._equalities()
+        right = np.append(np.ones(self._tasks), self.count.most)
+        sign = np.append(-np.ones(self._tasks), 1.0)
+        answer = linprog(
+            -self.worth[pool],
+            A_eq=rows[equal], b_eq=right[equal],
+            A_ub=(sign[:, None] * rows)[~equal], b_ub=(sign * right)[~equal],
+            bounds=(0, 1), method="highs",
+        )  # fmt: skip
+        if answer.status != 0:
+            raise SolverError(f"the linear program of column generation stopped: {answer.message}")
+        duals = np.zeros(self._tasks + 1)
+        duals[equal] = -answer.eqlin.marginals
+        duals[~equal] = -answer.ineqlin.marginals * sign[~equal]
+        return -float(answer.fun), duals[:-1], float(duals[-1])
+
+    def _equalities(self) -> NDArray[np.bool_]:
+        return np.append(np.full(self._tasks, not self.cover), self.count.exact)
+
+    def _promising(self, reduced: Matrix, pool: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the subset of highest reduced cost from each stretch of the table, where it is positive."""
+        outside = reduced.copy()
+        outside[pool] = -np.inf
+        blocks = outside.reshape(min(_BLOCKS, len(reduced)), -1)
+        best = blocks.argmax(axis=1)
+        found = blocks[np.arange(len(blocks)), best] > _EPSILON
+        chosen: NDArray[np.int64] = (np.arange(len(blocks)) * blocks.shape[1] + best)[found]
+        return chosen
+
+    def _integral(
+        self, reduced: Matrix, pool: NDArray[np.int64], bound: float, incumbent: list[int], value: float
+    ) -> Optimum:
+        """Solve over the subsets that an optimum could hold."""
+        gap = max(bound - value, 0.0)
+        if gap <= _EPSILON * max(1.0, abs(bound)):
+            return Optimum(incumbent, value, exact=True)
+        possible = np.union1d(np.flatnonzero(reduced >= -gap - _EPSILON), pool)
+        if len(possible) > _MOST_COLUMNS:
+            return Optimum(incumbent, bound, exact=False)
+        chosen = possible[self._chosen(possible)]
+        return Optimum(chosen.tolist(), float(self.worth[chosen].sum()), exact=True)
+
+    def _chosen(self, possible: NDArray[np.int64]) -> NDArray[np.bool_]:
+        low = np.append(np.ones(self._tasks), self.count.most if self.count.exact else 0)
+        high = np.append(np.full(self._tasks, np.inf if self.cover else 1), self.count.most)
+        answer = milp(
+            -self.worth[possible],
+            constraints=LinearConstraint(self._rows(possible), low, high),
+            integrality=np.ones(len(possible)),
+            bounds=Bounds(0, 1),
+            options={"mip_rel_gap": 0.0},
+        )
+        if answer.status != 0:
+            raise SolverError(f"the integer program of column generation stopped: {answer.message}")
+        chosen: NDArray[np.bool_] = answer.x > 0.5
+        return chosen
