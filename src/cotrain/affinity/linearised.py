@@ -45,9 +45,9 @@ class Linearised:
         choice = choose_strength(self.train, self.validation, torch.from_numpy(mask[probes]))
         return choice.strength, choice.at_edge
 
-    def updates(self, mask: NDArray[np.bool_], strength: float) -> Tensor:
+    def updates(self, mask: NDArray[np.bool_], strength: float, *, corrections: int = 2) -> Tensor:
         """Return one update ``(subsets, d)`` per subset; the empty subset stays at the base."""
-        return fit_subsets(self.train, torch.from_numpy(mask), strength=strength).coefficients
+        return fit_subsets(self.train, torch.from_numpy(mask), strength=strength, corrections=corrections).coefficients
 
     def losses(self, updates: Tensor) -> NDArray[np.float64]:
         """Return mean validation losses ``(updates, tasks)`` of the linearised network.
