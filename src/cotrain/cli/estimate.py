@@ -18,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.add_estimator(parser)
     options.add_place(parser)
     parser.add_argument(
-        "--fits", metavar="FOLDER", help="keep trained networks there, so that a killed estimate resumes"
+        "--folder", metavar="FOLDER", help="keep trained networks there, so that a killed estimate resumes"
     )
     options.add_file_output(parser, "affinity.npz")
 
@@ -34,7 +34,7 @@ def execute(arguments: argparse.Namespace) -> None:
     problem = problem_source.read_problem(source, problem_source.problem_options(arguments), seed=settings.seed)
     with Console(quiet=arguments.quiet).progress("affinity") as progress:
         affinity = api.estimate(
-            problem, method=settings.estimator, seed=settings.seed, folder=arguments.fits, device=settings.device,
+            problem, method=settings.estimator, seed=settings.seed, folder=arguments.folder, device=settings.device,
             progress=progress,
         )  # fmt: skip
     if out:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -35,9 +34,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("data", "for tables and arrays; a problem.toml says these itself")
     group.add_argument("--targets", metavar="A,B", type=names, help="columns to predict, such as a,b,c")
     group.add_argument("--ignore", metavar="A,B", type=names, help="columns that are neither inputs nor targets")
+    group.add_argument("--split", metavar="COLUMN", help="column of 0 (train), 1 (validation), 2 (test); else seeded")
     group.add_argument(
-        "--split", metavar="COLUMN", help="column of 0 (train), 1 (validation), 2 (test); without it, a seeded split"
+        "--kinds", metavar="A=KIND", type=_kinds, help="kinds of targets, where not as inferred: a=regression"
     )
+    group.add_argument("--unusable", metavar="WHAT", help="refuse (default) or drop targets that cannot be learned")
     group.add_argument("--hidden", metavar="W,W", type=_widths, help="widths of the shared layers, such as 64,64")
     group = parser.add_argument_group("training", "for any problem")
     group.add_argument("--learning-rate", metavar="X", type=float, help="of the optimizer")
@@ -84,12 +85,11 @@ def read_problem(source: str, options: Mapping[str, Any], *, seed: int = 0) -> P
 def identity(problem: Problem) -> dict[str, str]:
     """Return digests of what results depend on: tasks, data and training options; the network."""
     from cotrain.seeding import seeded
+    from cotrain.training.ledger import network_digest
 
     with seeded(0, "identity"):
         network = problem.build(problem.tasks)
-    shapes = (f"{name} {tuple(part.shape)}" for name, part in network.named_parameters())
-    described = "\n".join([str(network), *shapes])
-    return {"fingerprint": problem.fingerprint, "network": hashlib.sha256(described.encode()).hexdigest()}
+    return {"fingerprint": problem.fingerprint, "network": network_digest(network)}
 
 
 def names(text: str) -> list[str]:

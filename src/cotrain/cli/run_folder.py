@@ -13,6 +13,7 @@ from typing import Any
 from cotrain.errors import InputError, MismatchError
 
 RECORD, STAGES, LOCK = "run.toml", "stages.json", ".lock"
+_HEADLINE = "# What this folder holds. To run it again: cotrain run run.toml --out ELSEWHERE\n"
 _DATA = {"fingerprint": "the data, tasks or training options", "network": "the network"}
 
 
@@ -117,7 +118,7 @@ class RunFolder:
         if (self.path / RECORD).exists():
             return
         try:
-            files.write_text(self.path / RECORD, tomli_w.dumps(self.record))
+            files.write_text(self.path / RECORD, _HEADLINE + tomli_w.dumps(self.record))
         except OSError:
             if not existed:
                 self._remove_empty()
@@ -173,7 +174,7 @@ def _content(folder: Path) -> list[Path]:
 
 def _remove_partial(folder: Path) -> None:
     """Remove what a killed process was writing."""
-    for path in folder.glob(".*.part"):
+    for path in folder.rglob(".*.part"):
         path.unlink()
 
 

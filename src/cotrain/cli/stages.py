@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cotrain.grouping.grouping import Grouping
     from cotrain.problem.problem import Problem
 
-AFFINITY, GROUPING, VERDICT, REPORT, FITS = "affinity.npz", "grouping.json", "verdict.npz", "report.html", "fits"
+AFFINITY, GROUPING, VERDICT, REPORT = "affinity.npz", "grouping.json", "verdict.npz", "report.html"
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Stages:
         self.console.say(f"affinity: estimating by {settings.estimator}")
         with self.console.progress("affinity") as progress:
             affinity = api.estimate(
-                self.problem, method=settings.estimator, seed=settings.seed, folder=self.folder.path / FITS,
+                self.problem, method=settings.estimator, seed=settings.seed, folder=self.folder.path,
                 device=settings.device, progress=progress,
             )  # fmt: skip
         self.folder.keep(AFFINITY, lambda path: affinity.save(path, overwrite=True))
@@ -90,7 +90,7 @@ class Stages:
         with self.console.progress("verdict") as progress:
             trained = api.train(
                 self.problem, grouping, seeds=settings.seeds, first_seed=settings.seed,
-                random_draws=settings.random_draws, estimate=affinity, folder=self.folder.path / FITS,
+                random_draws=settings.random_draws, estimate=affinity, folder=self.folder.path,
                 device=settings.device, progress=progress,
             )  # fmt: skip
         return replace(trained, settings=self.folder.record)
