@@ -83,5 +83,6 @@ def first_text(column: Column) -> tuple[int, str] | None:
     """Return row and value of the first value that is no number, else None."""
     if not is_text(column):
         return None
-    row = int(np.argmax(~is_missing(column) & np.isnan(as_numbers(column))))
-    return row, str(column[row])
+    unread = ~is_missing(column) & np.isnan(as_numbers(column))
+    row = int(np.argmax(unread))
+    return (row, str(column[row])) if unread.any() else None

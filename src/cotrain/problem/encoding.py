@@ -1,7 +1,8 @@
-"""Inputs as a network wants them: standardised numbers, one column per category, learned on training rows only."""
+"""Inputs as a network wants them, with what was learned on training rows kept for new ones."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -45,6 +46,8 @@ class Standardiser:
     @classmethod
     def fit(cls, training: NDArray[Any]) -> Standardiser:
         """Learn from training rows."""
+        if not training.shape[1]:
+            return cls((), ())
         scaler = StandardScaler().fit(training.astype(np.float64, copy=False))
         binary = ((training == 0) | (training == 1)).all(axis=0)
         center, scale = np.where(binary, 0.0, scaler.mean_), np.where(binary, 1.0, scaler.scale_)
@@ -59,6 +62,6 @@ class Standardiser:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> Standardiser:
+    def from_dict(cls, fields: Mapping[str, Any]) -> Standardiser:
         """Return what :meth:`to_dict` wrote, also after a trip through JSON."""
         return cls(tuple(fields["center"]), tuple(fields["scale"]))

@@ -24,6 +24,7 @@ class NetworkOptions:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "hidden", tuple(self.hidden))
         for width in self.hidden:
             checks.at_least("hidden", width, 1)
         checks.within("dropout", self.dropout, 0.0, 0.99)

@@ -72,6 +72,58 @@ class Problem:
         return f"Problem({self.name!r}: {len(self.tasks)} tasks; rows: {sizes})"
 
     @classmethod
+    def from_table(
+        cls,
+        data: Any,
+        *,
+        targets: Sequence[str],
+        inputs: Sequence[str] | None = None,
+        ignore: Sequence[str] = (),
+        missing_inputs: Literal["refuse", "impute"] = "refuse",
+        **options: Unpack[ReaderKeywords],
+    ) -> Problem:
+        """Read a table: some columns are predicted from others.
+
+        Numeric inputs are standardised and text inputs become one column per category, both learned on training rows;
+        ``problem.encoder`` encodes new rows the same way.
+
+        Parameters
+        ----------
+        data
+            A pandas or polars data frame, a mapping of columns, or a CSV or Parquet file.
+        targets
+            Columns to predict; an empty cell is a missing label.
+        inputs
+            Columns to predict from: by default all but the targets, the split column and those of ``ignore``.
+        ignore
+            Columns that are neither.
+        missing_inputs
+            Whether empty cells of inputs are refused, or imputed: the median of the training rows and, where those
+            have gaps too, a further column that marks them; in text, a category of their own.
+        **options
+            See :class:`~cotrain.problem.readers.options.ReaderOptions`; ``split`` names a column.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> table = pd.DataFrame({"age": range(50), "colour": ["red", "blue"] * 25, "ill": ["no", "yes"] * 25})
+        >>> problem = Problem.from_table(table, targets=["ill"], name="visits")
+        >>> problem, problem.tasks[0].labels
+        (Problem('visits': 1 tasks; rows: 30 train, 10 validation, 10 test), ('no', 'yes'))
+        """
+        from cotrain.problem.readers.options import ReaderOptions
+        from cotrain.problem.readers.table import read_table
+
+        return read_table(
+            data,
+            ReaderOptions(**options),
+            targets=targets,
+            inputs=inputs,
+            ignore=ignore,
+            missing_inputs=missing_inputs,
+        )
+
+    @classmethod
     def from_arrays(
         cls,
         X: Any,
@@ -144,6 +196,40 @@ class Problem:
         from cotrain.problem.readers.options import ReaderOptions
 
         return read_npz(path, ReaderOptions(**options), targets=targets, standardise=standardise)
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> Problem:
+        """Read a TOML file that names the data and how to read it.
+
+        Its keys are the parameters of :meth:`from_table`, or of :meth:`from_npz` for an NPZ file, and ``data``::
+
+            data = "wine.csv"                   # CSV, Parquet or NPZ; relative paths start beside this file
+            targets = ["cultivar", "alcohol"]   # columns to predict
+            ignore = ["bottle"]                 # or inputs = [...]: by default all other columns
+            kinds = { cultivar = "multiclass" } # the rest is inferred
+            metrics = { alcohol = "rmse" }
+            weights = { alcohol = 0.5 }         # of the loss in training
+            helpers = ["alcohol"]               # may join groups, need not be served
+            missing_inputs = "impute"           # or "refuse"
+            unusable = "drop"                   # or "refuse": targets that are constant or empty in a split
+            split = "part"                      # a column of 0, 1, 2; or a seeded split:
+            fractions = [0.6, 0.2, 0.2]
+            seed = 0
+
+            [network]                           # fields of NetworkOptions
+            hidden = [64]
+
+            [training]                          # fields of TrainingOptions
+            epochs = 100
+
+        Raises
+        ------
+        InputError
+            With everything wrong in the file and in the data it names.
+        """
+        from cotrain.problem.readers.toml import read_toml
+
+        return read_toml(path)
 
     @cached_property
     def names(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 
 from cotrain import checks
 from cotrain.errors import InputError
+from cotrain.problem.columns import Column, as_numbers, first_text, is_missing, is_text, stray_text
 from cotrain.problem.problem import SPLITS
 from cotrain.problem.targets import Target
 
 logger = logging.getLogger(__name__)
 LISTED = 10
 """Names that a message lists before it counts the rest."""
+MOST_CATEGORIES = 20
+"""A text input with more values than this, most of them unique, is no category."""
 
 
 def listed(names: Sequence[str]) -> str:
@@ -69,6 +72,43 @@ def infinite_inputs(names: Sequence[str], matrix: NDArray[np.floating]) -> Itera
         )
 
 
+def unfit_inputs(columns: Mapping[str, Column], numbers: Collection[str] = ()) -> Iterator[str]:
+    """Yield a message for every input column that cannot be encoded; those named in ``numbers`` must be numbers."""
+    for name, column in columns.items():
+        stray = first_text(column) if name in numbers else stray_text(column)
+        if column.dtype.kind in "mM":
+            yield f"`inputs` must hold numbers, text or booleans. '{name}' holds dates. Convert them first."
+        elif stray is not None:
+            yield (
+                f"`inputs` must not hold text in a numeric column. '{name}' does, first in row {stray[0] + 1}: "
+                f"{stray[1]!r}. Correct or empty that cell."
+            )
+        elif is_text(column) and _is_identifier(column):
+            yield (
+                f"`inputs` must repeat their categories. '{name}' holds an identifier or free text: "
+                f"{len(set(column.tolist()))} values in {len(column)} rows. Leave it out (`ignore`)."
+            )
+        elif not is_text(column) and np.isinf(as_numbers(column)).any():
+            row = int(np.argmax(np.isinf(as_numbers(column))))
+            yield f"`inputs` must be finite. '{name}' is infinite, first in row {row + 1}. Correct that cell."
+
+
+def empty_cells(columns: Mapping[str, Column]) -> Iterator[str]:
+    """Yield one message naming the input columns with empty cells."""
+    gaps = {name: int(is_missing(column).sum()) for name, column in columns.items()}
+    wrong = [name for name, count in gaps.items() if count]
+    if wrong:
+        yield (
+            f"`inputs` must not have empty cells (NaN). Found {sum(gaps.values())} in {listed(wrong)}. "
+            "Fill them, or pass missing_inputs='impute' to use medians and a column that marks them."
+        )
+
+
+def _is_identifier(column: Column) -> bool:
+    present = column[~is_missing(column)].tolist()
+    return len(set(present)) > max(MOST_CATEGORIES, len(present) // 2)
+
+
 def usable_targets(
     targets: Sequence[Target], split: NDArray[np.int8], unusable: Literal["refuse", "drop"]
 ) -> list[Target]:
@@ -87,7 +127,7 @@ def usable_targets(
     for name, fault in faults.items():
         by_rule.setdefault(fault, []).append(name)
     messages = [f"`targets` {rule}. Found: {listed(names)}." for rule, names in by_rule.items()]
-    if len(faults) == len(targets):
+    if faults and len(faults) == len(targets):
         raise InputError([*messages, "`targets` must leave at least one usable target. Found none."])
     if faults and unusable == "refuse":
         messages[-1] += " Correct the data, or pass unusable='drop' to leave such targets out."

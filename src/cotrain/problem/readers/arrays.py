@@ -43,7 +43,7 @@ def read_arrays(
     checks.same_rows({"X": len(matrix), "Y": len(next(iter(columns.values()))), **split_length(options.split)})
     names = list(features) if features is not None else column_names(X) or [str(i) for i in range(matrix.shape[1])]
     encode = matrix_encoder(matrix, names, standardise=standardise)
-    draft = Draft(columns, encode, options, classes=classes or {}, recipe=recipe or {})
+    draft = Draft(len(matrix), columns, encode, options, classes=classes or {}, recipe=recipe or {})
     return draft.assemble(found)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,11 +19,12 @@ from cotrain.problem.options import NetworkOptions, TrainingOptions
 from cotrain.problem.problem import SPLITS, NetworkFactory, Problem
 from cotrain.problem.readers.options import ReaderOptions
 from cotrain.problem.rows import Inputs, Rows, select
-from cotrain.problem.splitting import given_split, seeded_split
+from cotrain.problem.splitting import check_fractions, given_split, seeded_split
 from cotrain.problem.targets import Target, read_target
 from cotrain.problem.task import Task
 from cotrain.problem.validation import unknown_names, usable_targets
 
+Option = TypeVar("Option", NetworkOptions, TrainingOptions)
 Encode = Callable[[NDArray[np.bool_]], tuple[Inputs, Encoder | None]]
 """Encodes all rows with what it learns from those that the mask marks as training rows."""
 
@@ -34,6 +35,8 @@ class Draft:
 
     Parameters
     ----------
+    rows
+        Their number.
     columns
         Labels by target, all of the same length.
     encode
@@ -48,6 +51,7 @@ class Draft:
         How to read the same again, beside the options, as plain values.
     """
 
+    rows: int
     columns: Mapping[str, Column]
     encode: Encode
     options: ReaderOptions
@@ -58,13 +62,10 @@ class Draft:
     def assemble(self, found: Findings) -> Problem:
         """Return the problem, or refuse with everything found wrong, here and before."""
         targets = self._targets(found)
-        split = np.zeros(0, dtype=np.int8)
-        with found.gather():
-            split = self._split(targets)
-        if not len(split) or not targets:
-            found.refuse()
+        split = np.zeros(self.rows, dtype=np.int8)
         inputs: tuple[Inputs, Encoder | None] = torch.zeros(0), None
         with found.gather():
+            split = self._split(targets)
             targets = usable_targets(targets, split, self.options.unusable)
         with found.gather():
             inputs = self.encode(split == 0)
@@ -91,6 +92,9 @@ class Draft:
     def _split(self, targets: list[Target]) -> NDArray[np.int8]:
         if self.options.split is not None:
             return given_split(self.options.split)
+        check_fractions(self.options.fractions)
+        if not targets:
+            return np.zeros(self.rows, dtype=np.int8)
         return seeded_split(targets, self.options.fractions, self.options.seed)
 
     def _problem(
@@ -99,25 +103,22 @@ class Draft:
         values = torch.from_numpy(np.stack([target.values for target in targets], axis=1).astype(np.float32))
         codes = torch.from_numpy(split)
         rows = {name: Rows(select(inputs, codes == code), values[codes == code]) for code, name in enumerate(SPLITS)}
-        training_rows = len(rows["train"])
+        training = _resolved(self.options.training, default_training(len(rows["train"])))
         build, network = self.build, None
         if build is None:
-            network = self._network(rows["train"], len(targets))
-            build = SharedMLPFactory(_features(inputs), network)
-        training = self.options.training or default_training(training_rows)
+            features = inputs.shape[1] if isinstance(inputs, torch.Tensor) else 0
+            network = _resolved(self.options.network, default_network(features, len(rows["train"]), len(targets)))
+            build = SharedMLPFactory(features, network)
         tasks = tuple(target.task for target in targets)
         recipe = self._recipe(tasks, network, training)
-        return Problem(tasks, rows, build, training, self.options.name or "problem", encoder, recipe)
-
-    def _network(self, training: Rows, tasks: int) -> NetworkOptions:
-        return self.options.network or default_network(_features(training.inputs), len(training), tasks)
+        return Problem(tasks, rows, build, training, recipe["name"], encoder, recipe)
 
     def _recipe(
         self, tasks: tuple[Task, ...], network: NetworkOptions | None, training: TrainingOptions
     ) -> dict[str, Any]:
         """Resolve every option to the plain value that reads the same problem again."""
         options = self.options
-        recipe: dict[str, Any] = {"name": options.name, "kinds": {task.name: task.kind for task in tasks}}
+        recipe: dict[str, Any] = {"name": options.name or "problem", "kinds": {task.name: task.kind for task in tasks}}
         recipe |= {"metrics": {task.name: task.metric for task in tasks}, "weights": dict(options.weights)}
         recipe |= {"helpers": sorted(options.helpers), "unusable": options.unusable}
         if options.split is None:
@@ -127,5 +128,8 @@ class Draft:
         return {**recipe, "training": training.to_dict(), **self.recipe}
 
 
-def _features(inputs: Inputs) -> int:
-    return inputs.shape[1] if isinstance(inputs, torch.Tensor) else 0
+def _resolved(given: Option | Mapping[str, Any] | None, default: Option) -> Option:
+    """Return what was given; a mapping changes fields of the default."""
+    if given is None or isinstance(given, Mapping):
+        return replace(default, **(given or {}))
+    return given

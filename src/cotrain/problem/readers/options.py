@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypedDict
 
 from cotrain import checks
@@ -22,8 +22,8 @@ class ReaderKeywords(TypedDict, total=False):
     weights: Mapping[str, float]
     helpers: Collection[str]
     unusable: Literal["refuse", "drop"]
-    network: NetworkOptions | None
-    training: TrainingOptions | None
+    network: NetworkOptions | Mapping[str, Any] | None
+    training: TrainingOptions | Mapping[str, Any] | None
     name: str | None
 
 
@@ -51,7 +51,7 @@ class ReaderOptions:
         What to do with targets that are constant, empty or all missing in a split: refuse the data, or drop them with
         a warning.
     network, training
-        By default from the size of the data (:mod:`cotrain.problem.defaults`).
+        By default from the size of the data (:mod:`cotrain.problem.defaults`); a mapping changes some fields of that.
     name
         Of the problem; the file's name by default.
     """
@@ -64,14 +64,18 @@ class ReaderOptions:
     weights: Mapping[str, float] = field(default_factory=dict)
     helpers: Collection[str] = ()
     unusable: Literal["refuse", "drop"] = "refuse"
-    network: NetworkOptions | None = None
-    training: TrainingOptions | None = None
+    network: NetworkOptions | Mapping[str, Any] | None = None
+    training: TrainingOptions | Mapping[str, Any] | None = None
     name: str | None = None
 
     def __post_init__(self) -> None:
         checks.one_of("unusable", self.unusable, ("refuse", "drop"))
         if isinstance(self.kinds, str):
             checks.one_of("kinds", self.kinds, KINDS)
+        for parameter, kind in (("network", NetworkOptions), ("training", TrainingOptions)):
+            given = getattr(self, parameter)
+            for name in given if isinstance(given, Mapping) else ():
+                checks.one_of(parameter, name, [one.name for one in fields(kind)])
 
     def kind_of(self, target: str) -> Kind | None:
         """Return the declared kind of a target, None where it is to be inferred."""
