@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from typing import NamedTuple
+
 import torch
 from torch import nn
 
 from cotrain.cost import measure
 from cotrain.problem.rows import select
+from cotrain.seeding import seeded
 from cotrain.training.subset_data import SubsetData
 
 
-def flops_per_row(network: nn.Module, data: SubsetData, batch_size: int) -> tuple[float, float]:
-    """Return the operations of a training step and of a forward pass for one row.
+class FlopsPerRow(NamedTuple):
+    """Operations for one row: in a training step, and in a forward pass alone."""
 
-    The parameters' gradients are cleared, nothing else changes.
-    """
+    step: float
+    forward: float
+
+
+def flops_per_row(network: nn.Module, data: SubsetData, batch_size: int) -> FlopsPerRow:
+    """Count on one batch and a copy of the network, which stays as it is."""
     index = torch.arange(min(batch_size, len(data.train)), device=data.train.targets.device)
-    inputs = select(data.train.inputs, index)
-    network.eval()
-    with measure() as forward:
-        outputs = network(inputs)
+    inputs, copy = select(data.train.inputs, index), deepcopy(network).train()
+    with seeded(0, "flops"), measure() as forward:
+        outputs = copy(inputs)
     with measure() as backward:
-        loss = data.loss(outputs, data.train.targets[index])
-        torch.autograd.backward(loss)
-    network.zero_grad()
+        torch.autograd.backward(data.loss(outputs, data.train.targets[index]))
     once = forward.cost.flops / len(index)
-    return once + backward.cost.flops / len(index), once
+    return FlopsPerRow(once + backward.cost.flops / len(index), once)

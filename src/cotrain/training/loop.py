@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,15 +12,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
+from cotrain.cost import Cost
 from cotrain.errors import DivergedError
+from cotrain.execution.threads import threads
 from cotrain.problem.options import TrainingOptions
 from cotrain.problem.rows import select
 from cotrain.problem.task import Subset
 from cotrain.seeding import seeded
 from cotrain.training.evaluation import mean_losses
-from cotrain.training.subset_data import SubsetData, batches
+from cotrain.training.fit import Fit
+from cotrain.training.flops import flops_per_row
+from cotrain.training.subset_data import SubsetData, batches, steps_per_epoch
 
 MOMENTUM = 0.9
+FLOPS_WORTH_THREADS = 5e7
 
 
 @dataclass(eq=False)
@@ -64,21 +71,53 @@ def optimizer_of(network: nn.Module, options: TrainingOptions) -> Optimizer:
     return SGD(parameters, lr=rate, weight_decay=decay, momentum=MOMENTUM, fused=True)
 
 
-def train_epoch(run: Run, data: SubsetData, options: TrainingOptions) -> None:
-    """Take one pass over the training rows and judge the network on the validation rows.
+def train(run: Run, data: SubsetData, options: TrainingOptions, after_epoch: Callable[[Run], object]) -> Fit:
+    """Train until patience or epochs are used up, and return the network at its best validation loss.
 
     Raises
     ------
     DivergedError
         When a loss is not finite.
     """
+    per_row = flops_per_row(run.network, data, options.batch_size)
+    with threads(threads_for(per_row.step * options.batch_size)):
+        while not finished(run.losses, options):
+            start = time.perf_counter()
+            _train_epoch(run, data, options)
+            run.seconds += time.perf_counter() - start
+            after_epoch(run)
+    run.network.load_state_dict(run.best)
+    flops = run.epoch * (per_row.step * len(data.train) + per_row.forward * len(data.validation))
+    return Fit(
+        subset=run.subset,
+        seed=run.seed,
+        network=run.network.eval(),
+        validation_loss=run.losses[best_epoch(run.losses)],
+        curve=np.nanmean(run.losses, axis=1),
+        steps=run.epoch * steps_per_epoch(len(data.train), options.batch_size),
+        converged=out_of_patience(run.losses, options),
+        cost=Cost(flops, run.seconds, trainings=1),
+    )
+
+
+def threads_for(flops: float) -> int:
+    """Return how many threads a step of so many operations deserves.
+
+    Handing small work to a second thread gains little, and costs a factor of ten where another process keeps that
+    core busy.
+    """
+    return 1 if flops < FLOPS_WORTH_THREADS else torch.get_num_threads()
+
+
+def _train_epoch(run: Run, data: SubsetData, options: TrainingOptions) -> None:
     total = torch.zeros((), device=data.label_weights.device)
     run.network.train()
     with seeded(run.seed, "dropout", run.epoch):
         for batch in batches(len(data.train), options.batch_size, run.seed, run.epoch):
             total += _step(run, data, batch.to(data.label_weights.device))
     losses = mean_losses(run.network, data.tasks, data.validation)
-    refuse_divergence(run.subset, run.epoch, total.item() + float(np.nanmean(losses)))
+    judged = data.validation.observed.any(dim=0).cpu().numpy()
+    refuse_divergence(run.subset, run.epoch, total.item() + float(losses[judged].sum()))
     run.losses.append(losses)
     if best_epoch(run.losses) == run.epoch - 1:
         run.best = {name: value.clone() for name, value in run.network.state_dict().items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -40,14 +40,7 @@ class SubsetData:
 
     @classmethod
     def of(cls, problem: Problem, subset: Subset, device: torch.device) -> SubsetData:
-        """Gather the rows of ``subset``.
-
-        Raises
-        ------
-        InputError
-            When the subset is empty, a task has no training rows, or no task has validation rows.
-        """
-        subset = _checked(problem, subset)
+        """Gather the rows of a subset that :func:`trainable` accepted."""
         tasks = problem.tasks_of(subset)
         train, validation = problem.rows_of(subset, "train"), problem.rows_of(subset, "validation")
         weights = label_weights(tasks, train.observed)
@@ -91,10 +84,22 @@ def batches(rows: int, size: int, seed: int, epoch: int) -> tuple[Tensor, ...]:
     [3, 3, 3]
     """
     order = torch.randperm(rows, generator=generator(seed, "batches", epoch))
-    return order.tensor_split(-(-rows // size))
+    return order.tensor_split(steps_per_epoch(rows, size))
 
 
-def _checked(problem: Problem, subset: Subset) -> Subset:
+def steps_per_epoch(rows: int, size: int) -> int:
+    """Return the number of batches of at most ``size`` rows."""
+    return -(-rows // size)
+
+
+def trainable(problem: Problem, subset: Iterable[str]) -> Subset:
+    """Return a subset of known tasks, sorted, that can be trained.
+
+    Raises
+    ------
+    InputError
+        When it is empty, a task is unknown or has no training rows, or no task has validation rows.
+    """
     subset = problem.subset(subset)
     problems = list(_problems(problem, subset))
     if problems:

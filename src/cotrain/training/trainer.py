@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from cotrain.cost import Cost
 from cotrain.problem.problem import Problem, Split
 from cotrain.problem.task import Subset
 from cotrain.seeding import seeded
+from cotrain.training.checkpoint import Checkpoint
 from cotrain.training.evaluation import Evaluation, evaluate
 from cotrain.training.fit import Fit
-from cotrain.training.flops import flops_per_row
-from cotrain.training.loop import Run, best_epoch, finished, optimizer_of, out_of_patience, train_epoch
+from cotrain.training.ledger import Ledger
+from cotrain.training.loop import Run, optimizer_of, train
 from cotrain.training.progress import Progress, Silence
-from cotrain.training.subset_data import SubsetData
+from cotrain.training.subset_data import SubsetData, trainable
 
 
 class Trainer:
@@ -33,6 +31,8 @@ class Trainer:
         Where networks train; the CPU by default.
     progress
         Hears about every finished fit.
+    checkpoint_seconds
+        Least time between two checkpoints of a training under way.
 
     Examples
     --------
@@ -63,9 +63,12 @@ class Trainer:
         folder: Path | None = None,
         device: torch.device | str = "cpu",
         progress: Progress | None = None,
+        checkpoint_seconds: float = 5.0,
     ) -> None:
         self.problem = problem
         self.folder = folder
+        self.checkpoint_seconds = checkpoint_seconds
+        self._ledger = None if folder is None else Ledger(folder, problem)
         self.device = torch.device(device)
         self.progress: Progress = progress or Silence()
 
@@ -82,14 +85,8 @@ class Trainer:
         DivergedError
             When a loss is not finite.
         """
-        data = SubsetData.of(self.problem, subset, self.device)
-        run = self._start(data, seed)
-        per_row = flops_per_row(run.network, data, self.problem.training.batch_size)
-        while not finished(run.losses, self.problem.training):
-            start = time.perf_counter()
-            train_epoch(run, data, self.problem.training)
-            run.seconds += time.perf_counter() - start
-        fit = self._finish(run, data, per_row)
+        run = self._start(trainable(self.problem, subset), seed)
+        fit = self._recalled(run) or self._trained(run)
         self.progress.advance(f"trained {', '.join(fit.subset)} (seed {seed})")
         return fit
 
@@ -98,23 +95,23 @@ class Trainer:
         rows = self.problem.rows_of(fit.subset, split).to(self.device)
         return evaluate(fit.network, self.problem.tasks_of(fit.subset), rows)
 
-    def _start(self, data: SubsetData, seed: int) -> Run:
+    def _start(self, subset: Subset, seed: int) -> Run:
         with seeded(seed, "network"):
-            network = self.problem.build(data.tasks).to(self.device)
-        subset = tuple(task.name for task in data.tasks)
+            network = self.problem.build(self.problem.tasks_of(subset)).to(self.device)
         return Run(subset, seed, network, optimizer_of(network, self.problem.training))
 
-    def _finish(self, run: Run, data: SubsetData, per_row: tuple[float, float]) -> Fit:
-        options = self.problem.training
-        run.network.load_state_dict(run.best)
-        trained, judged = len(data.train) * run.epoch, len(data.validation) * run.epoch
-        return Fit(
-            subset=run.subset,
-            seed=run.seed,
-            network=run.network.eval(),
-            validation_loss=run.losses[best_epoch(run.losses)],
-            curve=np.nanmean(run.losses, axis=1),
-            steps=run.epoch * -(-len(data.train) // options.batch_size),
-            converged=out_of_patience(run.losses, options),
-            cost=Cost(per_row[0] * trained + per_row[1] * judged, run.seconds, trainings=1),
-        )
+    def _recalled(self, run: Run) -> Fit | None:
+        return None if self._ledger is None else self._ledger.recall(run.subset, run.seed, run.network)
+
+    def _trained(self, run: Run) -> Fit:
+        data, options = SubsetData.of(self.problem, run.subset, self.device), self.problem.training
+        if self._ledger is None:
+            return train(run, data, options, lambda _: None)
+        origin = self._ledger.origin(run.subset, run.seed, run.network)
+        path = self._ledger.path("checkpoints", run.subset, run.seed)
+        checkpoint = Checkpoint(path, origin, every=self.checkpoint_seconds)
+        checkpoint.restore(run)
+        fit = train(run, data, options, checkpoint.save_when_due)
+        self._ledger.record(fit, origin)
+        checkpoint.discard()
+        return fit
