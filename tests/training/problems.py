@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,6 +13,7 @@ from cotrain.problem.options import NetworkOptions, TrainingOptions
 from cotrain.problem.problem import SPLITS, Problem, Split
 from cotrain.problem.rows import Rows
 from cotrain.problem.task import Task
+from cotrain.training.fit import Fit
 
 MIXED = (Task("b", weight=2.0), Task("a", "regression"), Task("c", "multiclass", classes=3), Task("d"))
 QUICK = TrainingOptions(learning_rate=0.02, batch_size=16, epochs=6, patience=3)
@@ -52,3 +54,10 @@ def problem_for(
     }
     options = NetworkOptions(hidden=hidden, dropout=dropout)
     return Problem(tuple(tasks), splits, lambda chosen: SharedMLP(5, chosen, options), training)
+
+
+def identical(one: Fit, other: Fit) -> bool:
+    """Whether two fits agree to the last bit."""
+    weights, others = one.network.state_dict(), other.network.state_dict()
+    numbers = np.array_equal(one.curve, other.curve) and np.array_equal(one.validation_loss, other.validation_loss)
+    return numbers and one.steps == other.steps and all(torch.equal(weights[name], others[name]) for name in weights)

@@ -13,17 +13,11 @@ from cotrain.problem.options import TrainingOptions
 from cotrain.problem.problem import Problem
 from cotrain.problem.rows import Rows
 from cotrain.problem.task import Task
-from cotrain.training.fit import Fit
 from cotrain.training.trainer import Trainer
 
-from .problems import QUICK, problem_for
+from .problems import QUICK, identical, problem_for
 
 ALL = ("a", "b", "c", "d")
-
-
-def same(one: Fit, other: Fit) -> bool:
-    weights, others = one.network.state_dict(), other.network.state_dict()
-    return np.array_equal(one.curve, other.curve) and all(torch.equal(weights[name], others[name]) for name in weights)
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
@@ -34,15 +28,15 @@ def test_a_seed_gives_one_network_and_leaves_random_state_alone(optimizer: str, 
     before = torch.get_rng_state()
     first, again, other = trainer.fit(ALL, seed=1), trainer.fit(ALL, seed=1), trainer.fit(ALL, seed=2)
     assert torch.equal(before, torch.get_rng_state())
-    assert same(first, again)
-    assert not same(first, other)
+    assert identical(first, again)
+    assert not identical(first, other)
 
 
 @settings(max_examples=5, deadline=None)
 @given(st.permutations(ALL))
 def test_the_order_of_tasks_does_not_matter(order: Sequence[str]) -> None:
     problem = problem_for()
-    assert same(Trainer(problem).fit(ALL), Trainer(problem.with_tasks(order)).fit(tuple(order)))
+    assert identical(Trainer(problem).fit(ALL), Trainer(problem.with_tasks(order)).fit(tuple(order)))
 
 
 def test_the_best_epoch_is_kept_and_is_what_evaluation_finds() -> None:
