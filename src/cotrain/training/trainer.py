@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -89,6 +90,10 @@ class Trainer:
         fit = self._recalled(run) or self._trained(run)
         self.progress.advance(f"trained {', '.join(fit.subset)} (seed {seed})")
         return fit
+
+    def fit_many(self, jobs: Sequence[tuple[Subset, int]]) -> Iterator[Fit]:
+        """Train one network per (subset, seed), in order."""
+        return (self.fit(subset, seed=seed) for subset, seed in jobs)
 
     def evaluate(self, fit: Fit, split: Split) -> Evaluation:
         """Return mean losses and metrics of each task over its observed rows of ``split``."""
