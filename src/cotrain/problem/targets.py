@@ -23,8 +23,11 @@ class Target:
     values: NDArray[np.float64]
 
     def standardised(self, training: NDArray[np.bool_]) -> Target:
-        """Return a regression target with mean 0 and deviation 1 over the observed training rows; others as is."""
-        if self.task.kind != "regression":
+        """Return a regression target with mean 0 and deviation 1 over the observed training rows.
+
+        Classes and targets with a loss of their own stay as they are.
+        """
+        if self.task.kind != "regression" or self.task.loss is not None:
             return self
         seen = self.values[training & ~np.isnan(self.values)]
         center, scale = float(seen.mean()), float(seen.std()) or 1.0

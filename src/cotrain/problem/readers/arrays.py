@@ -16,7 +16,7 @@ from cotrain.errors import InputError
 from cotrain.problem.columns import Column, as_array, as_column
 from cotrain.problem.encoding import Encoder, Standardiser
 from cotrain.problem.problem import Problem
-from cotrain.problem.readers.assembly import Draft, Encode
+from cotrain.problem.readers.assembly import Draft, Encode, read_targets
 from cotrain.problem.readers.options import ReaderOptions
 from cotrain.problem.rows import Inputs
 from cotrain.problem.validation import infinite_inputs
@@ -43,8 +43,8 @@ def read_arrays(
     checks.same_rows({"X": len(matrix), "Y": len(next(iter(columns.values()))), **split_length(options.split)})
     names = list(features) if features is not None else column_names(X) or [str(i) for i in range(matrix.shape[1])]
     encode = matrix_encoder(matrix, names, standardise=standardise)
-    draft = Draft(len(matrix), columns, encode, options, classes=classes or {}, recipe=recipe or {})
-    return draft.assemble(found)
+    targets = read_targets(columns, options, found, classes)
+    return Draft(len(matrix), targets, encode, options, recipe=recipe or {}).assemble(found)
 
 
 def dense_inputs(parameter: str, X: Any) -> NDArray[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from cotrain.problem.defaults import default_network, default_training
 from cotrain.problem.encoding import Encoder
 from cotrain.problem.options import NetworkOptions, TrainingOptions
 from cotrain.problem.problem import SPLITS, NetworkFactory, Problem
+from cotrain.problem.readers.dry_run import dry_run
 from cotrain.problem.readers.options import ReaderOptions
 from cotrain.problem.rows import Inputs, Rows, select
 from cotrain.problem.splitting import check_fractions, given_split, seeded_split
@@ -37,14 +38,12 @@ class Draft:
     ----------
     rows
         Their number.
-    columns
-        Labels by target, all of the same length.
+    targets
+        Tasks and their values.
     encode
         Makes the inputs.
     options
         What the user decided; ``split`` holds codes here, or None.
-    classes
-        Number of classes of targets that the data declares.
     build
         The network; the default one when None.
     recipe
@@ -52,50 +51,35 @@ class Draft:
     """
 
     rows: int
-    columns: Mapping[str, Column]
+    targets: Sequence[Target]
     encode: Encode
     options: ReaderOptions
-    classes: Mapping[str, int] = field(default_factory=dict)
     build: NetworkFactory | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)
 
     def assemble(self, found: Findings) -> Problem:
         """Return the problem, or refuse with everything found wrong, here and before."""
-        targets = self._targets(found)
+        targets = list(self.targets)
         split = np.zeros(self.rows, dtype=np.int8)
         inputs: tuple[Inputs, Encoder | None] = torch.zeros(0), None
         with found.gather():
-            split = self._split(targets)
+            split = self._split()
             targets = usable_targets(targets, split, self.options.unusable)
         with found.gather():
             inputs = self.encode(split == 0)
         found.refuse()
-        return self._problem([target.standardised(split == 0) for target in targets], split, *inputs)
+        problem = self._problem([target.standardised(split == 0) for target in targets], split, *inputs)
+        if self.build is not None:
+            dry_run(problem)
+        return problem
 
-    def _targets(self, found: Findings) -> list[Target]:
-        options, names = self.options, list(self.columns)
-        declared: dict[str, Collection[str]] = {"metrics": options.metrics, "weights": options.weights}
-        declared |= {"helpers": options.helpers, "kinds": options.kinds if isinstance(options.kinds, Mapping) else ()}
-        for parameter, mentioned in declared.items():
-            found.extend(unknown_names(parameter, mentioned, names))
-        targets = []
-        for name, column in self.columns.items():
-            with found.gather():
-                target = read_target(name, column, options.kind_of(name), self.classes.get(name))
-                targets.append(Target(self._task(target.task), target.values))
-        return targets
-
-    def _task(self, task: Task) -> Task:
-        metric, weight = self.options.metrics.get(task.name, ""), self.options.weights.get(task.name, 1.0)
-        return replace(task, metric=metric or "", weight=weight, helper=task.name in self.options.helpers)
-
-    def _split(self, targets: list[Target]) -> NDArray[np.int8]:
+    def _split(self) -> NDArray[np.int8]:
         if self.options.split is not None:
             return given_split(self.options.split)
         check_fractions(self.options.fractions)
-        if not targets:
+        if not self.targets:
             return np.zeros(self.rows, dtype=np.int8)
-        return seeded_split(targets, self.options.fractions, self.options.seed)
+        return seeded_split(self.targets, self.options.fractions, self.options.seed)
 
     def _problem(
         self, targets: list[Target], split: NDArray[np.int8], inputs: Inputs, encoder: Encoder | None
@@ -126,6 +110,39 @@ class Draft:
         if network is not None:
             recipe["network"] = network.to_dict()
         return {**recipe, "training": training.to_dict(), **self.recipe}
+
+
+def read_targets(
+    columns: Mapping[str, Column], options: ReaderOptions, found: Findings, classes: Mapping[str, int] | None = None
+) -> list[Target]:
+    """Return the tasks that columns make under a user's options, noting those that make none.
+
+    Parameters
+    ----------
+    columns
+        Labels by target.
+    options
+        What the user decided.
+    found
+        Where faults are noted.
+    classes
+        Number of classes of targets whose data declares it.
+    """
+    declared: dict[str, Collection[str]] = {"metrics": options.metrics, "weights": options.weights}
+    declared |= {"helpers": options.helpers, "kinds": options.kinds if isinstance(options.kinds, Mapping) else ()}
+    for parameter, mentioned in declared.items():
+        found.extend(unknown_names(parameter, mentioned, columns))
+    targets = []
+    for name, column in columns.items():
+        with found.gather():
+            target = read_target(name, column, options.kind_of(name), (classes or {}).get(name))
+            targets.append(Target(_decided(target.task, options), target.values))
+    return targets
+
+
+def _decided(task: Task, options: ReaderOptions) -> Task:
+    metric, weight = options.metrics.get(task.name, ""), options.weights.get(task.name, 1.0)
+    return replace(task, metric=metric, weight=weight, helper=task.name in options.helpers)
 
 
 def _resolved(given: Option | Mapping[str, Any] | None, default: Option) -> Option:

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from cotrain import checks
 from cotrain.checks import Findings
 from cotrain.errors import InputError
-from cotrain.problem.problem import Problem
+from cotrain.problem.problem import SPLITS, Problem
 from cotrain.problem.readers.arrays import read_arrays
+from cotrain.problem.readers.datasets import read_datasets
 from cotrain.problem.readers.options import ReaderOptions
+from cotrain.problem.splitting import given_split
 from cotrain.problem.targets import infer_kind
 from cotrain.problem.task import Kind
 from cotrain.problem.validation import existing_file, unknown_names
@@ -41,23 +43,19 @@ def read_npz(
     wanted = [str(name) for name in targets] if targets is not None else names
     split = options.split or ("split" if "split" in arrays else None)
     _check_names(wanted, names, split, arrays)
-    index, rows = _rows(arrays, [names.index(name) for name in wanted])
-    return read_arrays(
-        _inputs(arrays)[rows],
-        index,
-        replace(
-            options,
-            kinds=_kinds(index, wanted, names, arrays, options),
-            split=None if split is None else arrays[split][rows],
-            name=options.name or path.stem,
-        ),
-        tasks=wanted,
-        features=[str(name) for name in arrays["features"]] if "features" in arrays else None,
-        standardise=standardise,
-        classes=_classes(wanted, names, arrays),
-        recipe={"data": str(path.resolve()), "targets": wanted, "standardise": standardise}
-        | ({} if split is None else {"split": split}),
-    )
+    options = replace(options, name=options.name or path.stem, split=None)
+    shared: dict[str, Any] = {
+        "features": [str(name) for name in arrays["features"]] if "features" in arrays else None,
+        "standardise": standardise,
+        "classes": _classes(wanted, names, arrays),
+        "recipe": {"data": str(path.resolve()), "targets": wanted, "standardise": standardise, **_named(split)},
+    }
+    codes = None if split is None else arrays[split]
+    if "Y" not in arrays:
+        return read_datasets(_own_data(arrays, wanted, names, codes), options, **shared)
+    labels = _labels(arrays)[:, [names.index(name) for name in wanted]]
+    options = replace(options, split=codes, kinds=_kinds(labels, wanted, shared["classes"], options))
+    return read_arrays(_inputs(arrays), labels, options, tasks=wanted, **shared)
 
 
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -93,32 +91,43 @@ def _inputs(arrays: Arrays) -> NDArray[Any]:
     return bits.astype(np.float32)
 
 
-def _rows(arrays: Arrays, wanted: Sequence[int]) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """Return labels ``(rows, wanted)`` and which rows of the inputs they belong to."""
-    if "Y" in arrays:
-        labels = arrays["Y"]
-        if "n_rows" in arrays:
-            labels = np.unpackbits(labels, axis=0)[: int(arrays["n_rows"])]
-        return labels[:, wanted], np.arange(len(labels))
-    own = [np.flatnonzero(arrays["task_id"] == task) for task in wanted]
-    rows = np.concatenate(own)
-    labels = np.full((len(rows), len(wanted)), np.nan)
-    labels[np.arange(len(rows)), np.repeat(np.arange(len(wanted)), [len(part) for part in own])] = arrays["y"][rows]
-    return labels, rows
+def _labels(arrays: Arrays) -> NDArray[Any]:
+    if "n_rows" not in arrays:
+        return arrays["Y"]
+    return np.unpackbits(arrays["Y"], axis=0)[: int(arrays["n_rows"])]
+
+
+def _own_data(
+    arrays: Arrays, wanted: Sequence[str], names: Sequence[str], codes: NDArray[Any] | None
+) -> dict[str, Any]:
+    """Return inputs and labels by task, and by split where there is one."""
+    inputs = _inputs(arrays)
+
+    def part(rows: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[Any]]:
+        return inputs[rows], arrays["y"][rows]
+
+    own = {name: arrays["task_id"] == names.index(name) for name in wanted}
+    if codes is None:
+        return {name: part(rows) for name, rows in own.items()}
+    split = given_split(codes)
+    return {
+        name: {which: part(rows & (split == code)) for code, which in enumerate(SPLITS)} for name, rows in own.items()
+    }
 
 
 def _kinds(
-    labels: NDArray[Any], wanted: Sequence[str], names: Sequence[str], arrays: Arrays, options: ReaderOptions
+    labels: NDArray[Any], wanted: Sequence[str], classes: Mapping[str, int], options: ReaderOptions
 ) -> dict[str, Kind]:
-    """Tell kinds by the declared number of classes, else by type: fractions of any kind are stored as floats."""
-    stored = arrays["Y" if "Y" in arrays else "y"].dtype
-    classes = _classes(wanted, names, arrays)
+    """Tell kinds by declaration, else by stored type: whole floats with gaps are numbers here, not classes."""
     kinds: dict[str, Kind] = {}
     for column, name in zip(labels.T, wanted, strict=True):
-        present = column[~np.isnan(column)].astype(stored) if column.dtype.kind == "f" else column
-        by_count: Kind = "binary" if classes.get(name) == 2 else "multiclass"
-        kinds[name] = options.kind_of(name) or (by_count if name in classes else infer_kind(present))
+        inferred: Kind = "multiclass" if classes.get(name, 0) > 2 else infer_kind(column[~np.isnan(column)])
+        kinds[name] = options.kind_of(name) or inferred
     return kinds
+
+
+def _named(split: str | None) -> dict[str, str]:
+    return {} if split is None else {"split": split}
 
 
 def _classes(wanted: Sequence[str], names: Sequence[str], arrays: Arrays) -> dict[str, int]:

@@ -18,7 +18,7 @@ from cotrain.problem.columns import Column
 from cotrain.problem.encoding import Encoder
 from cotrain.problem.frames import table_columns
 from cotrain.problem.problem import Problem
-from cotrain.problem.readers.assembly import Draft, Encode
+from cotrain.problem.readers.assembly import Draft, Encode, read_targets
 from cotrain.problem.readers.options import ReaderOptions
 from cotrain.problem.rows import Inputs
 from cotrain.problem.table_encoder import TableEncoder
@@ -50,9 +50,10 @@ def read_table(
         recipe["data"], name = str(Path(data).resolve()), name or Path(data).name.split(".")[0]
     if options.split:
         recipe["split"] = options.split
+    labels = {target: columns[target] for target in targets if target in columns}
     draft = Draft(
         len(next(iter(columns.values()))),
-        {target: columns[target] for target in targets if target in columns},
+        read_targets(labels, options, found),
         _table_encoder(used, impute=missing_inputs == "impute"),
         replace(options, split=columns.get(options.split) if options.split else None, name=name),
         recipe=recipe,
