@@ -32,9 +32,9 @@ class Optimum:
 class ColumnGeneration:
     """Choose subsets of greatest total worth that hold every task once (``cover``: at least once).
 
-    The linear program is solved over a growing pool of subsets until no subset outside has positive reduced cost, so its
-    value bounds every choice. Then only subsets whose reduced cost is within the remaining gap can be in an optimum;
-    an integer program over those is exact.
+    The linear program is solved over a growing pool of subsets until no subset outside has positive reduced cost, so
+    its value bounds every choice. Then only subsets whose reduced cost is within the remaining gap can be in an
+    optimum; an integer program over those is exact.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ class ColumnGeneration:
         duals = np.zeros(self._tasks + 1)
         duals[equal] = -answer.eqlin.marginals
         duals[~equal] = -answer.ineqlin.marginals * sign[~equal]
-        return -float(answer.fun), duals[:-1], float(duals[-1])
+        return -float(answer.fun or 0.0), duals[:-1], float(duals[-1])
 
     def _equalities(self) -> NDArray[np.bool_]:
         return np.append(np.full(self._tasks, not self.cover), self.count.exact)
@@ -126,7 +126,7 @@ class ColumnGeneration:
         answer = milp(
             -self.worth[possible],
             constraints=LinearConstraint(self._rows(possible), low, high),
-            integrality=np.ones(len(possible)),
+            integrality=np.ones(len(possible), dtype=np.int64),
             bounds=Bounds(0, 1),
             options={"mip_rel_gap": 0.0},
         )

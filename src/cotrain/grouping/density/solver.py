@@ -24,7 +24,7 @@ _COLUMNS_UP_TO = 24
 _RELAXATION_UP_TO = 1000
 _STARTS = 20
 _CHECK_EVERY, _MOST_CHECKS = 20, 20
-_STALLED = 0.02  # share of the remaining gap that the bound must close between checks
+_STALLED = 0.1  # share of the remaining gap that the bound must close between checks
 
 
 @dataclass(frozen=True)
@@ -74,43 +74,40 @@ class DensitySolver:
 
     def alternatives(self) -> dict[str, float]:
         """Return what all in one and one per task are worth, whether or not their numbers of groups are allowed."""
-        tasks = len(self.matrix)
-        return {
-            "all-in-one": self.value(np.zeros(tasks, dtype=np.int64)),
-            "one-per-task": self.value(np.arange(tasks)),
-        }
+        return {name: self.value(labels) for name, labels in self._trivial().items()}
 
     def value(self, labels: Labels) -> float:
         """Return the density of a partition minus the price of its groups."""
         return density(self.matrix, labels) - self.count.penalty * len(np.unique(labels))
 
     def heuristic(self) -> tuple[Labels, float]:
-        """Return the best of local searches from greedy merging, random partitions and the allowed trivial ones."""
-        return self._best(self.starts())
+        """Return the best of local searches from greedy merging and random partitions, and of the trivial ones."""
+        found, _ = self._improved(self._starts())
+        allowed = [labels for labels in self._trivial().values() if self.count.allows(int(labels.max()) + 1)]
+        best = max([found, *allowed], key=self.value)
+        return best, self.value(best)
 
-    def starts(self) -> NDArray[np.int64]:
-        """Return ``(starts, tasks)`` partitions to improve: fewer random ones the larger the problem."""
+    def _trivial(self) -> dict[str, Labels]:
         tasks = len(self.matrix)
+        return {"all-in-one": np.zeros(tasks, dtype=np.int64), "one-per-task": np.arange(tasks)}
+
+    def _starts(self) -> NDArray[np.int64]:
+        """Return ``(starts, tasks)`` partitions to improve: fewer random ones the larger the problem."""
+        tasks, most = len(self.matrix), self.count.most
         merges, values = agglomerate(self.matrix, penalty=self.count.penalty)
-        sizes = [self.count.most] if self.count.exact else (np.argsort(-values[: self.count.most])[:3] + 1).tolist()
-        if not self.count.exact:
-            sizes += [1, self.count.most]
-        merged = np.stack([cut(merges, groups) for groups in dict.fromkeys(sizes)])
-        draws = max(2, min(_STARTS, _STARTS * 100 // tasks))
+        sizes = [most] if self.count.exact else (np.argsort(-values[:most], kind="stable")[:3] + 1).tolist()
+        merged = np.stack([cut(merges, groups) for groups in sizes])
+        draws = max(1, min(_STARTS, _STARTS * 1000 // (tasks * sizes[0])))
         rng = np.random.default_rng(derive(self.seed, "density starts", tasks))
         return np.vstack([merged, random_starts(tasks, sizes[0], draws, rng)])
 
-    def _best(self, starts: NDArray[np.int64]) -> tuple[Labels, float]:
-        found, values = Search(self.matrix, self._slots(starts)).ascend(starts)
+    def _improved(self, starts: NDArray[np.int64]) -> tuple[Labels, float]:
+        """Return the best local optimum; where the number is free, there are a few empty groups to move into."""
+        slots = self.count
+        if not slots.exact:
+            slots = GroupCount(min(slots.most, int(starts.max()) + 4), exact=False, penalty=slots.penalty)
+        found, values = Search(self.matrix, slots).ascend(starts)
         return found[values.argmax()], float(values.max())
-
-    def _slots(self, starts: NDArray[np.int64]) -> GroupCount:
-        """Leave a few empty groups to move into where the number is free."""
-        return (
-            self.count
-            if self.count.exact
-            else GroupCount(min(self.count.most, int(starts.max()) + 4), exact=False, penalty=self.count.penalty)
-        )
 
     def _by_programming(self) -> Solution:
         worth = subset_densities(self.matrix) - self.count.penalty
@@ -144,7 +141,7 @@ class DensitySolver:
             return Solution(labels, value, bound, "certified", "local search with the eigenvalue bound")
         status = "stopped at the iteration limit"
         for _, iterate in zip(range(_MOST_CHECKS), relaxation.iterates(every=_CHECK_EVERY), strict=False):
-            rounded, worth = self._best(self._rounded(iterate.solution, labels))
+            rounded, worth = self._improved(self._rounded(iterate.solution, labels))
             if worth > value:
                 labels, value = rounded, worth
             previous, bound = bound, min(bound, relaxation.bound(iterate.multiplier))
