@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -27,13 +28,14 @@ class Judged:
     cost: Cost
 
 
-@dataclass(frozen=True, eq=False)
-class _Trained:
-    """What is kept of a fit once it has been judged: figures, and the network only where it is to be deployed."""
+class _Score(NamedTuple):
+    """What is kept of every fit once it has been judged; networks stay only where they are to be deployed."""
 
     test: Evaluation
     cost: Cost
-    fit: Fit | None
+
+
+Job: TypeAlias = tuple[Subset, int]
 
 
 def judge(trainer: Trainer, grouping: Grouping, *, seeds: Sequence[int], random_draws: int = 10) -> Judged:
@@ -61,25 +63,19 @@ def judge(trainer: Trainer, grouping: Grouping, *, seeds: Sequence[int], random_
         "random": random_like(grouping, draws=random_draws),
     }
     subsets = dict.fromkeys(group for arm in groupings.values() for one in arm for group in one.groups)
-    trained = _train(trainer, subsets, seeds, keep=set(grouping.groups))
-    arms = {name: _arm(name, arm, seeds, served, trained) for name, arm in groupings.items()}
+    scores: dict[Job, _Score] = {}
+    networks: dict[Job, Fit] = {}
+    for fit in trainer.fit_many([(subset, seed) for subset in subsets for seed in seeds]):
+        scores[fit.subset, fit.seed] = _Score(trainer.evaluate(fit, "test"), fit.cost)
+        if fit.subset in grouping.groups:
+            networks[fit.subset, fit.seed] = fit
+    arms = {name: _arm(name, arm, seeds, served, scores) for name, arm in groupings.items()}
     comparisons = compare(arms)
     advice, sentence = advise(comparisons, len(grouping.groups))
     metrics = tuple(task.metric for name in served for task in trainer.problem.tasks if task.name == name)
-    fits = {seed: tuple(_kept(trained[group, seed]) for group in grouping.groups) for seed in seeds}
-    cost = sum((one.cost for one in trained.values()), Cost())
+    fits = {seed: tuple(networks[group, seed] for group in grouping.groups) for seed in seeds}
+    cost = sum((score.cost for score in scores.values()), Cost())
     return Judged(Verdict(served, metrics, arms, comparisons, advice, sentence), fits, cost)
-
-
-def _train(
-    trainer: Trainer, subsets: Iterable[Subset], seeds: Sequence[int], keep: set[Subset]
-) -> dict[tuple[Subset, int], _Trained]:
-    jobs = [(subset, seed) for subset in subsets for seed in seeds]
-    trained = {}
-    for fit in trainer.fit_many(jobs):
-        test = trainer.evaluate(fit, "test")
-        trained[fit.subset, fit.seed] = _Trained(test, fit.cost, fit if fit.subset in keep else None)
-    return trained
 
 
 def _arm(
@@ -87,27 +83,18 @@ def _arm(
     groupings: tuple[Grouping, ...],
     seeds: Sequence[int],
     served: tuple[str, ...],
-    trained: Mapping[tuple[Subset, int], _Trained],
+    scores: Mapping[Job, _Score],
 ) -> Arm:
-    loss, metric = (
-        np.zeros((len(groupings), len(seeds), len(served))),
-        np.zeros((len(groupings), len(seeds), len(served))),
-    )
-    cost = Cost()
+    shape = (len(groupings), len(seeds), len(served))
+    loss, metric, cost = np.zeros(shape), np.zeros(shape), Cost()
     for draw, grouping in enumerate(groupings):
         for row, seed in enumerate(seeds):
             for column, task in enumerate(served):
                 group = grouping.group_of(task)
-                test = trained[group, seed].test
+                test = scores[group, seed].test
                 loss[draw, row, column] = test.loss[group.index(task)]
                 metric[draw, row, column] = test.metric[group.index(task)]
-            cost = sum((trained[group, seed].cost for group in grouping.groups), cost)
+            cost = sum((scores[group, seed].cost for group in grouping.groups), cost)
     runs = len(groupings) * len(seeds)
-    one = Cost(cost.flops / runs, cost.seconds / runs, round(cost.trainings / runs))
+    one = Cost(cost.flops / runs, cost.seconds / runs, len(groupings[0].groups))
     return Arm(name, len(groupings[0].groups), loss.mean(axis=0), metric.mean(axis=0), one)
-
-
-def _kept(trained: _Trained) -> Fit:
-    if trained.fit is None:
-        raise KeyError("the network of a chosen group was not kept")
-    return trained.fit
