@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from cotrain.training.history import History
 from cotrain.training.ledger import prefixed, unprefixed
 from cotrain.training.loop import Run
 from cotrain.training.tensor_file import load_tensors, save_tensors
@@ -47,7 +48,7 @@ class Checkpoint:
         run.network.load_state_dict(unprefixed("network.", tensors))
         device = next(run.network.parameters()).device
         run.best = {name: value.to(device, copy=True) for name, value in unprefixed("best.", tensors).items()}
-        run.losses = list(tensors["losses"].numpy())
+        run.history = History(tensors["losses"].numpy())
         run.seconds = header["seconds"]
         _restore_optimizer(run.optimizer, unprefixed("optimizer.", tensors))
 
@@ -60,7 +61,7 @@ class Checkpoint:
     def save(self, run: Run) -> None:
         """Write the file."""
         parts = {"network.": run.network.state_dict(), "best.": run.best, "optimizer.": _state(run.optimizer)}
-        tensors = {"losses": torch.from_numpy(np.stack(run.losses))}
+        tensors = {"losses": torch.from_numpy(np.stack(run.history.losses))}
         for prefix, part in parts.items():
             tensors |= prefixed(prefix, part)
         save_tensors(self.path, {**self.origin, "seconds": run.seconds}, tensors)

@@ -20,6 +20,10 @@ class FlopsPerRow(NamedTuple):
     step: float
     forward: float
 
+    def epoch(self, train: int, validation: int) -> float:
+        """Return the operations of an epoch over so many rows."""
+        return train * self.step + validation * self.forward
+
 
 def flops_per_row(network: nn.Module, data: SubsetData, batch_size: int) -> FlopsPerRow:
     """Count on one batch and a copy of the network, which stays as it is."""

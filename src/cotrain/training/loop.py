@@ -6,14 +6,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from cotrain.cost import Cost
-from cotrain.errors import DivergedError
 from cotrain.execution.threads import threads
 from cotrain.problem.options import TrainingOptions
 from cotrain.problem.rows import select
@@ -22,6 +19,7 @@ from cotrain.seeding import seeded
 from cotrain.training.evaluation import mean_losses
 from cotrain.training.fit import Fit
 from cotrain.training.flops import flops_per_row
+from cotrain.training.history import History, refuse_divergence
 from cotrain.training.subset_data import SubsetData, batches, steps_per_epoch
 
 MOMENTUM = 0.9
@@ -42,8 +40,8 @@ class Run:
         As they are now.
     best
         The weights at the best validation loss so far.
-    losses
-        Validation losses of each task after each epoch.
+    history
+        Validation losses so far.
     seconds
         Spent so far.
     """
@@ -53,13 +51,8 @@ class Run:
     network: nn.Module
     optimizer: Optimizer
     best: dict[str, Tensor] = field(default_factory=dict)
-    losses: list[NDArray[np.float64]] = field(default_factory=list)
+    history: History = field(default_factory=History)
     seconds: float = 0.0
-
-    @property
-    def epoch(self) -> int:
-        """Number of finished epochs."""
-        return len(self.losses)
 
 
 def optimizer_of(network: nn.Module, options: TrainingOptions) -> Optimizer:
@@ -81,22 +74,38 @@ def train(run: Run, data: SubsetData, options: TrainingOptions, after_epoch: Cal
     """
     per_row = flops_per_row(run.network, data, options.batch_size)
     with threads(threads_for(per_row.step * options.batch_size)):
-        while not finished(run.losses, options):
+        while not run.history.finished(options):
             start = time.perf_counter()
             _train_epoch(run, data, options)
             run.seconds += time.perf_counter() - start
             after_epoch(run)
     run.network.load_state_dict(run.best)
-    flops = run.epoch * (per_row.step * len(data.train) + per_row.forward * len(data.validation))
+    rows, judged = len(data.train), len(data.validation)
+    steps = len(run.history) * steps_per_epoch(rows, options.batch_size)
+    cost = Cost(len(run.history) * per_row.epoch(rows, judged), run.seconds, trainings=1)
+    return fit_of(run.subset, run.seed, run.network, run.history, options, steps=steps, cost=cost)
+
+
+def fit_of(
+    subset: Subset,
+    seed: int,
+    network: nn.Module,
+    history: History,
+    options: TrainingOptions,
+    *,
+    steps: int,
+    cost: Cost,
+) -> Fit:
+    """Put together what came of a training that is over."""
     return Fit(
-        subset=run.subset,
-        seed=run.seed,
-        network=run.network.eval(),
-        validation_loss=run.losses[best_epoch(run.losses)],
-        curve=np.nanmean(run.losses, axis=1),
-        steps=run.epoch * steps_per_epoch(len(data.train), options.batch_size),
-        converged=out_of_patience(run.losses, options),
-        cost=Cost(flops, run.seconds, trainings=1),
+        subset=subset,
+        seed=seed,
+        network=network.eval(),
+        validation_loss=history.losses[history.best],
+        curve=history.curve,
+        steps=steps,
+        converged=history.out_of_patience(options),
+        cost=cost,
     )
 
 
@@ -110,16 +119,15 @@ def threads_for(flops: float) -> int:
 
 
 def _train_epoch(run: Run, data: SubsetData, options: TrainingOptions) -> None:
-    total = torch.zeros((), device=data.label_weights.device)
+    total, epoch = torch.zeros((), device=data.label_weights.device), len(run.history)
     run.network.train()
-    with seeded(run.seed, "dropout", run.epoch):
-        for batch in batches(len(data.train), options.batch_size, run.seed, run.epoch):
+    with seeded(run.seed, "dropout", epoch):
+        for batch in batches(len(data.train), options.batch_size, run.seed, epoch):
             total += _step(run, data, batch.to(data.label_weights.device))
     losses = mean_losses(run.network, data.tasks, data.validation)
     judged = data.validation.observed.any(dim=0).cpu().numpy()
-    refuse_divergence(run.subset, run.epoch, total.item() + float(losses[judged].sum()))
-    run.losses.append(losses)
-    if best_epoch(run.losses) == run.epoch - 1:
+    refuse_divergence(run.subset, epoch, total.item(), *losses[judged])
+    if run.history.add(losses):
         run.best = {name: value.clone() for name, value in run.network.state_dict().items()}
 
 
@@ -130,27 +138,3 @@ def _step(run: Run, data: SubsetData, batch: Tensor) -> Tensor:
     torch.autograd.backward(loss)
     run.optimizer.step()
     return loss.detach()
-
-
-def best_epoch(losses: list[NDArray[np.float64]]) -> int:
-    """Return the first epoch with the lowest mean over tasks."""
-    return int(np.nanmean(losses, axis=1).argmin())
-
-
-def finished(losses: list[NDArray[np.float64]], options: TrainingOptions) -> bool:
-    """Return whether training is over: epochs used up or :func:`patience <out_of_patience>` lost."""
-    return len(losses) >= options.epochs or out_of_patience(losses, options)
-
-
-def out_of_patience(losses: list[NDArray[np.float64]], options: TrainingOptions) -> bool:
-    """Return whether the last ``patience`` epochs brought no better mean validation loss."""
-    return bool(losses) and len(losses) - 1 - best_epoch(losses) >= options.patience
-
-
-def refuse_divergence(subset: Subset, epoch: int, loss: float) -> None:
-    """Refuse to go on with a loss that is not finite."""
-    if not np.isfinite(loss):
-        raise DivergedError(
-            f"Training on {', '.join(subset)} diverged: the loss is not finite in epoch {epoch + 1}. "
-            "Lower `learning_rate` or look for extreme values in the inputs."
-        )
