@@ -31,7 +31,7 @@ def agglomerate(
 
     Notes
     -----
-    ``O(tasks^3)`` comparisons in vectorised rows.
+    About ``O(tasks^2)`` operations times the number of groups whose best partner changes in a merge, a few.
     """
     return _Agglomeration(matrix, np.ones(len(matrix)) if sizes is None else sizes.copy(), penalty).run()
 
@@ -44,12 +44,14 @@ class _Agglomeration:
         self.gain = np.full_like(matrix, -np.inf)
         for group in range(self.count):
             self._price(group)
+        self.partner, self.top = self.gain.argmax(axis=1), self.gain.max(axis=1)
 
     def run(self) -> tuple[NDArray[np.int64], Matrix]:
         value = float((self.inside / self.sizes).sum()) - self.penalty * self.count
         merges, values = np.zeros((self.count - 1, 2), dtype=np.int64), [value]
         for step in range(self.count - 1):
-            kept, lost = sorted(divmod(int(self.gain.argmax()), self.count))
+            group = int(self.top.argmax())
+            kept, lost = sorted((group, int(self.partner[group])))
             value += float(self.gain[kept, lost])
             self._merge(kept, lost)
             merges[step] = kept, lost
@@ -64,6 +66,15 @@ class _Agglomeration:
         self.alive[lost] = False
         self.gain[lost] = self.gain[:, lost] = -np.inf
         self._price(kept)
+        self._find_partners(kept, lost)
+
+    def _find_partners(self, kept: int, lost: int) -> None:
+        """Look again where the best partner was one of the two, or the merged group became the best."""
+        stale = (self.partner == kept) | (self.partner == lost)
+        stale[kept] = True
+        self.partner[stale], self.top[stale] = self.gain[stale].argmax(axis=1), self.gain[stale].max(axis=1)
+        better = self.gain[:, kept] > self.top
+        self.partner[better], self.top[better] = kept, self.gain[better, kept]
 
     def _price(self, group: int) -> None:
         """Set what merging ``group`` with each other living one would gain."""
