@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from cotrain import checks
+from cotrain.errors import InputError
 from cotrain.gradients.bases.basis import Basis
-from cotrain.gradients.collect import stream
 from cotrain.gradients.digests import Origin, network_digest, row_digests
 from cotrain.gradients.engine import Engine
 from cotrain.gradients.manifest import StoreSpec
+from cotrain.gradients.margins import linear_loss
 from cotrain.gradients.store import GradientStore
+from cotrain.gradients.task_gradients import TaskGradients
 from cotrain.problem.problem import Problem, Split
+from cotrain.problem.rows import Rows
 from cotrain.problem.task import Subset
 
 
@@ -49,26 +52,44 @@ def collect_into(
     MismatchError
         When the store, or the rows of a task in it, belong to another network, basis or data; names what differs.
     """
+    _check(subset, tasks, micro_batch)
     store.spec.require(StoreSpec.of(network, basis, dtype=store.spec.dtype), store.path)
-    wanted = [name for name in subset if tasks is None or name in tasks]
-    origins = _origins(problem, network, wanted, split)
-    for name, (_, origin) in origins.items():
-        store.require_origin(split, name, origin)
-    size = micro_batch or Engine(network, problem.tasks_of(subset), basis).micro_batch
+    rows = problem.splits[split].columns([problem.names.index(name) for name in subset])
+    wanted = _wanted(network, rows, {name: subset.index(name) for name in subset if tasks is None or name in tasks})
+    for name, task in wanted.items():
+        store.require_origin(split, name, task.origin)
+    missing = {name: store.missing(split, name, total=len(task.sample)) for name, task in wanted.items()}
+    if not any(missing.values()):
+        return
     home = next(network.parameters()).device
-    network.to(device or home)
+    place = torch.device(device or home)
     try:
-        for batch in _missing_batches(store, split, {name: sample for name, (sample, _) in origins.items()}, size):
-            part = replace(problem, splits={**problem.splits, split: problem.splits[split].take(batch.sample)})
-            for name, rows in stream(
-                part, network, subset, split, basis, tasks=batch.tasks, micro_batch=size, device=device
-            ):
-                found = replace(rows, sample=batch.sample)
-                store.append(split, name, batch.rows.start, found, origin=origins[name][1].take(batch.rows))
+        engine = Engine(network.to(place), problem.tasks_of(subset), basis, rows)
+        losses = {task.name: linear_loss(task) for task in problem.tasks_of(subset)}
+        for batch in _batches(wanted, missing, micro_batch or engine.micro_batch):
+            results = engine.run(rows.take(batch.sample).to(place), [wanted[name].column for name in batch.tasks])
+            for name, found in zip(batch.tasks, results, strict=True):
+                stored = TaskGradients(found.features, found.offset, batch.sample, losses[name])
+                store.append(split, name, batch.rows.start, stored, origin=wanted[name].origin.take(batch.rows))
     finally:
         network.to(home)
     for name in wanted:
         store.merge(split, name)
+
+
+def _check(subset: Subset, tasks: Collection[str] | None, micro_batch: int | None) -> None:
+    for name in tasks or ():
+        checks.one_of("tasks", name, subset)
+    if micro_batch is not None:
+        checks.at_least("micro_batch", micro_batch, 1)
+
+
+class _TaskRows(NamedTuple):
+    """A task to be stored: its column among the targets, which rows have its label, what they are made from."""
+
+    column: int
+    sample: Tensor
+    origin: Origin
 
 
 class _Batch(NamedTuple):
@@ -79,27 +100,26 @@ class _Batch(NamedTuple):
     sample: Tensor
 
 
-def _origins(
-    problem: Problem, network: nn.Module, names: Collection[str], split: Split
-) -> dict[str, tuple[Tensor, Origin]]:
-    """Return, for each task, which rows of the split have its label, and the origin of those rows."""
-    rows = problem.splits[split].columns([problem.names.index(name) for name in names])
-    digest, observed = network_digest(network), rows.observed.cpu()
-    digests = row_digests(rows)
-    samples = {name: observed[:, column].nonzero()[:, 0] for column, name in enumerate(names)}
+def _wanted(network: nn.Module, rows: Rows, columns: Mapping[str, int]) -> dict[str, _TaskRows]:
+    network_now, digests = network_digest(network), row_digests(rows)
+    samples = {name: rows.observed[:, column].cpu().nonzero()[:, 0] for name, column in columns.items()}
+    empty = [name for name, sample in samples.items() if not len(sample)]
+    if empty:
+        raise InputError(f"`tasks` must have observed labels in the split. Found none for {empty}: leave them out.")
     return {
-        name: (sample, Origin(digest, digests[sample, column])) for column, (name, sample) in enumerate(samples.items())
+        name: _TaskRows(column, samples[name], Origin(network_now, digests[samples[name], column]))
+        for name, column in columns.items()
     }
 
 
-def _missing_batches(store: GradientStore, split: Split, samples: dict[str, Tensor], size: int) -> Iterator[_Batch]:
+def _batches(wanted: Mapping[str, _TaskRows], missing: Mapping[str, list[range]], size: int) -> Iterable[_Batch]:
     """Cut what is missing at multiples of ``size``, so that a batch is the same in every run; share equal batches."""
     batches: dict[tuple[bytes, range], _Batch] = {}
-    for name, sample in samples.items():
-        for gap in store.missing(split, name, total=len(sample)):
+    for name, gaps in missing.items():
+        for gap in gaps:
             for start in range(gap.start - gap.start % size, gap.stop, size):
                 rows = range(max(start, gap.start), min(start + size, gap.stop))
-                part = sample[rows.start : rows.stop]
-                batch = batches.setdefault((part.numpy().tobytes(), rows), _Batch([], rows, part))
+                sample = wanted[name].sample[rows.start : rows.stop]
+                batch = batches.setdefault((sample.numpy().tobytes(), rows), _Batch([], rows, sample))
                 batch.tasks.append(name)
-    yield from batches.values()
+    return batches.values()

@@ -83,8 +83,9 @@ def raw_bytes(tensor: Tensor) -> memoryview:
 
 
 def _flat_bytes(tensor: Tensor) -> NDArray[np.uint8]:
-    flat: NDArray[np.uint8] = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
-    return flat
+    flat = tensor.detach().cpu().contiguous().as_strided((tensor.numel(),), (1,))
+    content: NDArray[np.uint8] = flat.view(torch.uint8).numpy()
+    return content
 
 
 def _byte_rows(part: Tensor) -> NDArray[np.uint8]:
