@@ -8,12 +8,12 @@ from typing import Literal, TypeAlias, get_args
 from torch import nn
 
 from cotrain import checks
-from cotrain.gradients.bases import Basis, DenseRandom, Identity
+from cotrain.gradients.bases import Basis, DenseRandom, Identity, KhatriRao
 from cotrain.gradients.parameters import Patterns, parameter_shapes
 from cotrain.problem.problem import Problem
 from cotrain.problem.task import Subset
 
-BasisKind: TypeAlias = Literal["auto", "dense", "identity"]
+BasisKind: TypeAlias = Literal["auto", "khatri-rao", "dense", "identity"]
 
 
 def make_basis(
@@ -31,8 +31,8 @@ def make_basis(
     Parameters
     ----------
     kind
-        ``"identity"`` (exact, for networks of few parameters), ``"dense"`` (random) or ``"auto"``: identity where the
-        network has at most ``dim`` parameters, else random.
+        ``"identity"`` (exact, for networks of few parameters), ``"khatri-rao"`` (random and cheap), ``"dense"``
+        (random) or ``"auto"``: identity where the network has at most ``dim`` parameters, else random.
     problem, network, subset
         As in :func:`~cotrain.gradients.collect`; a basis may look at training rows.
     dim
@@ -47,11 +47,13 @@ def make_basis(
     >>> make_basis("nearest", None, nn.Linear(2, 1), ("a",))
     Traceback (most recent call last):
     ...
-    cotrain.errors.InputError: `basis` must be one of 'auto', 'dense', 'identity'. Found 'nearest'.
+    cotrain.errors.InputError: `basis` must be one of 'auto', 'khatri-rao', 'dense', 'identity'. Found 'nearest'.
     """
     checks.one_of("basis", kind, get_args(BasisKind))
     shapes = parameter_shapes(network, parameters)
     entries = sum(math.prod(shape) for shape in shapes.values())
     if kind == "identity" or (kind == "auto" and entries <= dim):
         return Identity(shapes)
-    return DenseRandom(shapes, dimension=dim, seed=seed)
+    if kind == "dense":
+        return DenseRandom(shapes, dimension=dim, seed=seed)
+    return KhatriRao(shapes, dimension=dim, seed=seed)

@@ -14,8 +14,8 @@ from cotrain.errors import InputError
 from cotrain.gradients.bases.basis import Basis
 from cotrain.gradients.inference import inference
 from cotrain.gradients.margins import margins
-from cotrain.gradients.paths.general import GeneralPath
 from cotrain.gradients.paths.path import Pass
+from cotrain.gradients.plan import make_plan
 from cotrain.problem.rows import Rows
 from cotrain.problem.task import Task
 
@@ -41,6 +41,8 @@ class Engine:
         What the network predicts.
     basis
         Chooses the parameters and the coordinates.
+    rows
+        Some rows of the data, to choose paths by.
 
     Raises
     ------
@@ -48,32 +50,36 @@ class Engine:
         When the basis belongs to another network.
     """
 
-    def __init__(self, network: nn.Module, tasks: Sequence[Task], basis: Basis) -> None:
+    def __init__(self, network: nn.Module, tasks: Sequence[Task], basis: Basis, rows: Rows) -> None:
         _check_shapes(network, basis)
-        self._network, self._basis = network, basis
-        self._path = GeneralPath(network, basis, partial(margins, tasks), tuple(basis.shapes))
+        self._network = network
         parameter = next(network.parameters())
         self._dtype = torch.promote_types(parameter.dtype, torch.float32)
+        self._basis = basis.to(torch.zeros((), dtype=self._dtype, device=parameter.device))
+        margin_function = partial(margins, tasks)
+        with inference(network):
+            self.plan = make_plan(network, basis.shapes, margin_function, rows.to(parameter.device))
+        self._paths = self.plan.open(network, self._basis, margin_function)
 
     @property
     def micro_batch(self) -> int:
         """Rows that fit into the working memory at once."""
-        entries = sum(math.prod(shape) for shape in self._basis.shapes.values())
-        return max(1, min(_LARGEST_BATCH, _WORKING_BYTES // (3 * 4 * entries)))
+        formed = (name for name in self._basis.shapes if self.plan.paths[name] != "structured")
+        numbers = 4 * self.plan.activations + 3 * sum(math.prod(self._basis.shapes[name]) for name in formed)
+        return max(1, min(_LARGEST_BATCH, _WORKING_BYTES // (4 * numbers + 1)))
 
     def run(self, rows: Rows, wanted: Sequence[int]) -> list[LinearRows]:
         """Return the linearised rows of every wanted task; all ``rows`` must have its label."""
         with inference(self._network):
-            started = self._path.start(rows.inputs, rows.targets)
-            return [
-                LinearRows(self._features(started, task), started.margins[:, task].to(self._dtype)) for task in wanted
-            ]
+            started = [path.start(rows.inputs, rows.targets, several=len(wanted) > 1) for path in self._paths]
+            return [self._linear_rows(started, task) for task in wanted]
 
-    def _features(self, started: Pass, task: int) -> Tensor:
-        margins = started.margins
-        raw = torch.zeros(len(margins), self._basis.raw_dimension, dtype=self._dtype, device=margins.device)
-        started.add(raw, task)
-        return self._basis.finish(raw)
+    def _linear_rows(self, started: Sequence[Pass], task: int) -> LinearRows:
+        margins = started[0].margins[:, task].to(self._dtype)
+        raw = margins.new_zeros(len(margins), self._basis.raw_dimension)
+        for each in started:
+            each.add(raw, task)
+        return LinearRows(self._basis.finish(raw), margins)
 
 
 def _check_shapes(network: nn.Module, basis: Basis) -> None:

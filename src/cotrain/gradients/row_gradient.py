@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
-import torch
 from torch import Tensor
+
+from cotrain.gradients.factors import Factor
 
 
 def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -52,12 +53,139 @@ class Materialised:
         """Return ``sum_oi G[n, o, i] left[o, r] right[i, r]``."""
         if self._matrices.shape[2] == 1:
             return self._matrices[:, :, 0] @ (left * right)
-        return torch.einsum("noi,ir,or->nr", self._matrices, right, left)
+        if len(left) > len(right):
+            return ((self._matrices.transpose(1, 2) @ left) * right).sum(dim=1)
+        return ((self._matrices @ right) * left).sum(dim=1)
 
     def sandwich(self, left: Tensor, right: Tensor) -> Tensor:
         """Return ``left' G right``."""
-        return left.T @ self._matrices @ right
+        return left.T @ (self._matrices @ right)
 
     def dense(self) -> Tensor:
         """Return ``G``."""
         return self._matrices
+
+
+class Factored:
+    """Gradients ``G = sum_p left_p right_p'`` over positions ``p``, never formed unless that is cheaper.
+
+    Parameters
+    ----------
+    left
+        Positions of size ``o``.
+    right
+        Positions of size ``i``.
+    """
+
+    def __init__(self, left: Factor, right: Factor) -> None:
+        self.left, self.right = left, right
+
+    def project(self, left: Tensor, right: Tensor) -> Tensor:
+        """Return ``sum_p (left_p . left_r) (right_p . right_r)``."""
+        if self._forming_pays(left.shape[1]):
+            return Materialised(self.dense()).project(left, right)
+        product = self.left.times(left) * self.right.times(right)
+        return product[:, 0] if product.shape[1] == 1 else product.sum(dim=1)
+
+    def sandwich(self, left: Tensor, right: Tensor) -> Tensor:
+        """Return ``left' G right``."""
+        return self.left.times(left).transpose(1, 2) @ self.right.times(right)
+
+    def dense(self) -> Tensor:
+        """Return ``G``."""
+        right = self.right.dense()
+        return self.left.dense().transpose(1, 2).to(right.dtype) @ right
+
+    def _forming_pays(self, directions: int) -> bool:
+        """Whether forming ``G`` takes fewer operations than ``r`` directions at every position."""
+        positions, o, i = self.left.positions, self.left.size, self.right.size
+        return positions > 1 and positions * o * i + o * i * directions < positions * (o + i) * directions
+
+
+class Summed:
+    """Gradients ``G = sum_p left_p`` of a bias: vectors, seen as matrices with one column.
+
+    Parameters
+    ----------
+    left
+        Positions of the size of the bias.
+    """
+
+    def __init__(self, left: Factor) -> None:
+        self._left = left
+
+    def project(self, left: Tensor, right: Tensor) -> Tensor:
+        """Return ``sum_p (left_p . left_r) right_r``; at one position the weight may have asked for it before."""
+        if self._left.positions == 1:
+            return self._left.times(left)[:, 0] * right
+        return Materialised(self.dense()).project(left, right)
+
+    def sandwich(self, left: Tensor, right: Tensor) -> Tensor:
+        """Return ``left' G right``."""
+        return Materialised(self.dense()).sandwich(left, right)
+
+    def dense(self) -> Tensor:
+        """Return ``G``."""
+        return self._left.dense().sum(dim=1)[:, :, None]
+
+
+class RowSlice:
+    """Gradients of some rows of a parameter; the rest is zero.
+
+    Parameters
+    ----------
+    part
+        Gradients of the rows ``where``.
+    where
+        Which rows of the parameter.
+    total
+        How many rows the parameter has.
+    """
+
+    def __init__(self, part: RowGradient, where: slice, total: int) -> None:
+        self._part, self._where, self._total = part, where, total
+
+    def project(self, left: Tensor, right: Tensor) -> Tensor:
+        """Return ``sum_oi G[n, o, i] left[o, r] right[i, r]``."""
+        return self._part.project(left[self._where], right)
+
+    def sandwich(self, left: Tensor, right: Tensor) -> Tensor:
+        """Return ``left' G right``."""
+        return self._part.sandwich(left[self._where], right)
+
+    def dense(self) -> Tensor:
+        """Return ``G``."""
+        part = self._part.dense()
+        full = part.new_zeros(len(part), self._total, part.shape[2])
+        full[:, self._where] = part
+        return full
+
+
+class Folded:
+    """Gradients of ``n * fold`` items of which ``fold`` in a row belong to one row.
+
+    Parameters
+    ----------
+    items
+        Gradients of the items.
+    fold
+        Items of each row.
+    """
+
+    def __init__(self, items: RowGradient, fold: int) -> None:
+        self._items, self._fold = items, fold
+
+    def _sum(self, values: Tensor) -> Tensor:
+        return values.reshape(-1, self._fold, *values.shape[1:]).sum(dim=1)
+
+    def project(self, left: Tensor, right: Tensor) -> Tensor:
+        """Return ``sum_oi G[n, o, i] left[o, r] right[i, r]``."""
+        return self._sum(self._items.project(left, right))
+
+    def sandwich(self, left: Tensor, right: Tensor) -> Tensor:
+        """Return ``left' G right``."""
+        return self._sum(self._items.sandwich(left, right))
+
+    def dense(self) -> Tensor:
+        """Return ``G``."""
+        return self._sum(self._items.dense())

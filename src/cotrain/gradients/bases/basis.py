@@ -65,13 +65,19 @@ class Basis(ABC):
         """What must be kept beside ``spec`` to rebuild the basis; nothing where a seed is enough."""
         return {}
 
+    def to(self, like: Tensor) -> Basis:  # noqa: ARG002 - bases without tensors are at home everywhere
+        """Return the same basis on the device and in the precision of ``like``."""
+        return self
+
     def apply(self, gradients: Mapping[str, Tensor]) -> Tensor:
         """Return the coordinates ``(rows, dimension)`` of gradients ``(rows, *shape)`` by parameter name."""
         first = next(iter(gradients.values()))
-        raw = torch.zeros(len(first), self.raw_dimension, dtype=torch.float32, device=first.device)
+        dtype = torch.promote_types(first.dtype, torch.float32)
+        raw = torch.zeros(len(first), self.raw_dimension, dtype=dtype, device=first.device)
+        basis = self.to(raw)
         for name, gradient in gradients.items():
-            self.add(raw, name, Materialised(gradient.float()))
-        return self.finish(raw)
+            basis.add(raw, name, Materialised(gradient.to(dtype)))
+        return basis.finish(raw)
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={value!r}" for name, value in self.spec.items() if name != "kind")

@@ -37,7 +37,7 @@ class Identity(Basis):
         super().__init__(shapes)
         sizes = [math.prod(shape) for shape in shapes.values()]
         ends = list(accumulate(sizes))
-        self._columns = {name: slice(end - size, end) for name, size, end in zip(shapes, sizes, ends, strict=True)}
+        self.columns = {name: slice(end - size, end) for name, size, end in zip(shapes, sizes, ends, strict=True)}
 
     @property
     def dimension(self) -> int:
@@ -46,11 +46,11 @@ class Identity(Basis):
 
     def add(self, raw: Tensor, name: str, gradient: RowGradient) -> None:
         """Add the entries of one parameter's gradients to their columns."""
-        raw[:, self._columns[name]] += gradient.dense().flatten(1)
+        raw[:, self.columns[name]] += gradient.dense().flatten(1)
 
     def lift(self, w: Tensor) -> dict[str, Tensor]:
         """Return ``w`` cut into parameters."""
-        return {name: w[self._columns[name]].reshape(shape) for name, shape in self.shapes.items()}
+        return {name: w[self.columns[name]].reshape(shape) for name, shape in self.shapes.items()}
 
     @property
     def spec(self) -> dict[str, Any]:

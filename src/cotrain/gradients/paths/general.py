@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from cotrain.gradients.bases.basis import Basis
 from cotrain.gradients.paths.path import MarginFunction
@@ -36,8 +37,9 @@ class GeneralPath:
         self._network, self._basis, self._margins = network, basis, margins
         self._parameters = {name: network.get_parameter(name).detach() for name in names}
 
-    def start(self, inputs: Inputs, targets: Tensor) -> GeneralPass:
+    def start(self, inputs: Inputs, targets: Tensor, *, several: bool) -> GeneralPass:
         """Run the network on a micro-batch."""
+        del several
         with torch.no_grad():
             margins = self._margins(self._network(inputs), targets)
         return GeneralPass(self, inputs, targets, margins)
@@ -49,7 +51,9 @@ class GeneralPath:
             outputs = functional_call(self._network, parameters, (_as_batch(row),))
             return self._margins(outputs, target[None])[0, task]
 
-        gradients, _ = vmap(grad_and_value(margin), in_dims=(None, 0, 0))(self._parameters, inputs, targets)
+        named = inputs if isinstance(inputs, Tensor) else dict(inputs)
+        with sdpa_kernel(SDPBackend.MATH):  # fused attention has no rule for vmap
+            gradients, _ = vmap(grad_and_value(margin), in_dims=(None, 0, 0))(self._parameters, named, targets)
         return dict(gradients)
 
     def add(self, raw: Tensor, gradients: dict[str, Tensor]) -> None:

@@ -32,6 +32,6 @@ class Path(Protocol):
 
     name: ClassVar[str]
 
-    def start(self, inputs: Inputs, targets: Tensor) -> Pass:
-        """Run the network on a micro-batch."""
+    def start(self, inputs: Inputs, targets: Tensor, *, several: bool) -> Pass:
+        """Run the network on a micro-batch; ``several`` tasks will be asked for, or one."""
         ...
