@@ -13,6 +13,9 @@ from torch import Tensor
 Column: TypeAlias = NDArray[Any]
 """One-dimensional: booleans, integers or floats (NaN: missing), or objects that are text or None."""
 
+EXACT = 2**53
+"""Whole numbers up to this are exact as floats."""
+
 
 def as_array(values: Any) -> NDArray[Any]:
     """Return a NumPy array of a tensor, a sparse matrix, a series, a list or an array."""
@@ -36,14 +39,21 @@ def as_column(values: Any) -> Column:
         return array
     array = array.astype(object)
     array[pd.isna(array) | (array == "")] = None
-    present = [value for value in array if value is not None]
-    if all(isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_) for value in present):
+    truths = [isinstance(value, bool | np.bool_) for value in array]
+    if all(truths):
+        return array.astype(bool)
+    if not any(truths) and all(value is None or isinstance(value, numbers.Real) for value in array):
         return np.array([np.nan if value is None else float(value) for value in array])
     parsed = as_numbers(array)
-    if not np.isnan(parsed[array != None]).any():  # noqa: E711 - elementwise
-        whole = parsed.astype(np.int64) if np.isfinite(parsed).all() else parsed
-        return whole if np.array_equal(whole, parsed) else parsed
+    if not np.isnan(parsed[~is_missing(array)]).any():
+        return _as_integers(parsed)
     return np.array([None if value is None else str(value) for value in array], dtype=object)
+
+
+def _as_integers(values: NDArray[np.float64]) -> NDArray[Any]:
+    """Return whole numbers as integers, which is what tells classes from measurements; anything else as it is."""
+    exact = np.all(values % 1 == 0) and np.all(np.abs(values) <= EXACT)
+    return values.astype(np.int64) if exact else values
 
 
 def is_text(column: Column) -> bool:

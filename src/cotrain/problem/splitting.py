@@ -61,10 +61,11 @@ def check_fractions(fractions: Sequence[float]) -> None:
 def seeded_split(targets: Sequence[Target], fractions: Sequence[float], seed: int) -> NDArray[np.int8]:
     """Return a stratified split of all rows: 0 train, 1 validation, 2 test.
 
-    Iterative stratification of Sechidis, Tsoumakas and Vlahavas (2011): the rarest value of any task is spread over
-    the splits first, each row going where that value is wanted most. Here the values of a task are its classes, or
-    quartiles of a regression target, counted over observed labels only, so missing labels and data of a task's own
-    need no special case. A value that occurs three times is wanted at least once by every split. The order of the
+    Iterative stratification after Sechidis, Tsoumakas and Vlahavas (2011): rows that hold the rarest value of any task
+    are placed first. A row goes where its values are wanted most, each counted by the share still unmet over how often
+    it occurs (the paper looks at the rarest value alone; common ones then come out no better than at random). Values
+    are classes, or quartiles of a regression target, of observed labels only, so missing labels and data of a task's
+    own need no special case. A value that occurs three times is wanted at least once by every split. The order of the
     tasks does not matter. Time grows with the number of observed labels.
 
     Parameters
@@ -105,7 +106,7 @@ def _strata(target: Target) -> sparse.csc_matrix:
 
 
 class _Stratifier:
-    """Assigns rows one by one and keeps what each split still wants."""
+    """Places rows one by one and keeps what each split still wants."""
 
     def __init__(self, strata: sparse.csc_matrix, fractions: NDArray[np.float64], random: np.random.Generator) -> None:
         self.by_stratum, self.by_row = strata, sparse.csr_matrix(strata)
@@ -114,7 +115,9 @@ class _Stratifier:
         counts = np.asarray(strata.sum(axis=0)).ravel().astype(np.float64)
         self.left = counts.copy()
         self.wanted = np.outer(fractions, counts)
-        self.wanted[:, counts >= len(fractions)] = np.maximum(1, self.wanted[:, counts >= len(fractions)])
+        frequent = counts >= len(fractions)
+        self.wanted[:, frequent] = np.maximum(1, self.wanted[:, frequent])
+        self.weight = 1 / np.maximum(self.wanted * counts, 1e-9)
         self.room = fractions * rows
         self.split = np.full(rows, -1, dtype=np.int8)
 
@@ -127,17 +130,18 @@ class _Stratifier:
             members = self.by_stratum.indices[start:stop]
             members = members[self.split[members] < 0]
             for row in members[np.argsort(position[members])]:
-                self._place(int(row), self.wanted[:, stratum])
+                self._place(int(row))
         for row in order[self.split[order] < 0]:
-            self._place(int(row), self.room)
+            self._place(int(row))
         return self.split
 
-    def _place(self, row: int, wish: NDArray[np.float64]) -> None:
-        best = np.flatnonzero(wish >= wish.max() - 1e-9)
+    def _place(self, row: int) -> None:
+        strata = self.by_row.indices[self.by_row.indptr[row] : self.by_row.indptr[row + 1]]
+        need = (self.wanted[:, strata] * self.weight[:, strata]).sum(axis=1)
+        best = np.flatnonzero(need >= need.max() - 1e-12)
         best = best[self.room[best] >= self.room[best].max() - 1e-9]
         chosen = int(best[0] if len(best) == 1 else self.random.choice(best))
         self.split[row] = chosen
-        strata = self.by_row.indices[self.by_row.indptr[row] : self.by_row.indptr[row + 1]]
         self.wanted[chosen, strata] -= 1
         self.left[strata] -= 1
         self.room[chosen] -= 1

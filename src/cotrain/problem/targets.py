@@ -85,6 +85,9 @@ def read_target(name: str, column: Column, kind: Kind | None = None, classes: in
     """
     if column.dtype.kind in "mM":
         raise InputError(f"`targets` must hold numbers, text or booleans. '{name}' holds dates. Convert them first.")
+    if column.dtype.kind == "f" and np.isinf(column).any():
+        row = int(np.argmax(np.isinf(column)))
+        raise InputError(f"`targets` must be finite. '{name}' is infinite, first in row {row + 1}.")
     kind = kind or infer_kind(column)
     if kind == "regression":
         return Target(Task(name, "regression"), _numbers(name, column))
@@ -103,13 +106,7 @@ def _numbers(name: str, column: Column) -> NDArray[np.float64]:
             f"`targets` of kind regression must be numbers. '{name}' holds text, first in row {row + 1}: {text!r}. "
             "Correct or empty that cell, or declare another kind."
         )
-    values = as_numbers(column)
-    infinite = np.flatnonzero(np.isinf(values))
-    if len(infinite):
-        raise InputError(
-            f"`targets` must be finite. '{name}' is infinite in {len(infinite)} rows, first {infinite[0] + 1}."
-        )
-    return values
+    return as_numbers(column)
 
 
 def _codes(column: Column) -> tuple[NDArray[np.float64], tuple[str, ...]]:
@@ -130,7 +127,7 @@ def _given_codes(name: str, column: Column, classes: int) -> NDArray[np.float64]
     if len(wrong):
         raise InputError(
             f"`targets` with {classes} classes must hold codes 0..{classes - 1}. "
-            f"'{name}' holds {column[wrong[0]]!r} in row {wrong[0] + 1}."
+            f"'{name}' holds {column[wrong[0]]} in row {wrong[0] + 1}."
         )
     return values
 
@@ -146,8 +143,9 @@ def _check_classes(name: str, column: Column, kind: Kind, labels: tuple[str, ...
             f"`targets` of kind multiclass must be text or whole numbers. '{name}' holds fractions. "
             "Declare it regression."
         )
-    if kind == "multiclass" and len(labels) * 2 > int((~is_missing(column)).sum()) > 4:
+    present = int((~is_missing(column)).sum())
+    if kind == "multiclass" and len(labels) > max(MOST_CLASSES, present // 2):
         raise InputError(
-            f"`targets` of kind multiclass must repeat their classes. '{name}' has {len(labels)} values in "
-            f"{int((~is_missing(column)).sum())} rows. Leave it out or declare it regression."
+            f"`targets` of kind multiclass must repeat their classes. '{name}' has {len(labels)} values in {present} "
+            "rows. Leave it out or declare it regression."
         )
