@@ -28,10 +28,9 @@ def execute(arguments: argparse.Namespace) -> None:
     from cotrain import api
 
     out = options.free_file(arguments, ".npz")
-    settings = RunSettings().updated(options.given_settings(arguments))
+    settings = RunSettings(**options.given_settings(arguments))
     settings.refuse_bad()
-    source = problem_source.chosen_source(arguments)
-    problem = problem_source.read_problem(source, problem_source.problem_options(arguments), seed=settings.seed)
+    problem = problem_source.read_problem(problem_source.describe(problem_source.source_of(arguments), arguments))
     with Console(quiet=arguments.quiet).progress("affinity") as progress:
         affinity = api.estimate(
             problem, method=settings.estimator, seed=settings.seed, folder=arguments.folder, device=settings.device,

@@ -34,7 +34,7 @@ def execute(arguments: argparse.Namespace) -> None:
     from cotrain import api
 
     out = options.free_file(arguments, ".json")
-    settings = RunSettings().updated(options.given_settings(arguments))
+    settings = RunSettings(**options.given_settings(arguments))
     settings.refuse_bad()
     affinity = read_affinity(Path(arguments.affinity))
     grouping = api.group(affinity, networks=settings.networks, method=settings.grouper)

@@ -1,28 +1,22 @@
-"""From a file and options to a problem."""
+"""From the arguments of a command to the description of a problem, and from there to the problem."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cotrain import checks
 from cotrain.errors import InputError
 
 if TYPE_CHECKING:
     from cotrain.problem.problem import Problem
 
-_READER = ("targets", "ignore", "split", "kinds", "unusable", "hidden")
+DEMO = "demo"
+_DATA = ("targets", "inputs", "ignore", "split", "kinds", "unusable")
+_NETWORK = ("hidden", "dropout")
 _TRAINING = ("learning_rate", "weight_decay", "batch_size", "epochs", "patience")
-_OPTIONS_OF = {
-    "": (),
-    ".toml": (),
-    ".npz": ("targets", "split", "kinds", "unusable", "hidden"),
-    ".csv": _READER,
-    ".parquet": _READER,
-}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,55 +25,90 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "source", metavar="PROBLEM", nargs="?", help="a problem.toml, a table (.csv, .parquet) or arrays (.npz)"
     )
     parser.add_argument("--demo", action="store_true", help="use the digits that ship with scikit-learn")
-    group = parser.add_argument_group("data", "for tables and arrays; a problem.toml says these itself")
-    group.add_argument("--targets", metavar="A,B", type=names, help="columns to predict, such as a,b,c")
-    group.add_argument("--ignore", metavar="A,B", type=names, help="columns that are neither inputs nor targets")
+    group = parser.add_argument_group("problem", "each replaces what a problem.toml says")
+    group.add_argument("--targets", metavar="A,B", type=_names, help="columns to predict, such as a,b,c")
+    group.add_argument("--inputs", metavar="A,B", type=_names, help="columns to predict from; all others by default")
+    group.add_argument("--ignore", metavar="A,B", type=_names, help="columns that are neither inputs nor targets")
     group.add_argument("--split", metavar="COLUMN", help="column of 0 (train), 1 (validation), 2 (test); else seeded")
     group.add_argument(
         "--kinds", metavar="A=KIND", type=_kinds, help="kinds of targets, where not as inferred: a=regression"
     )
     group.add_argument("--unusable", metavar="WHAT", help="refuse (default) or drop targets that cannot be learned")
     group.add_argument("--hidden", metavar="W,W", type=_widths, help="widths of the shared layers, such as 64,64")
-    group = parser.add_argument_group("training", "for any problem")
+    group.add_argument("--dropout", metavar="P", type=float, help="probability of dropping a hidden unit")
     group.add_argument("--learning-rate", metavar="X", type=float, help="of the optimizer")
     group.add_argument("--weight-decay", metavar="X", type=float, help="of the optimizer")
     group.add_argument("--batch-size", metavar="N", type=int, help="rows per step")
     group.add_argument("--epochs", metavar="N", type=int, help="the most passes over the training rows")
     group.add_argument(
-        "--patience", metavar="N", type=int, help="epochs without a better validation loss before training stops"
+        "--patience", metavar="N", type=int, help="epochs without a better validation loss until the end"
     )
 
 
-def chosen_source(arguments: argparse.Namespace) -> str:
-    """Return the file that was given, absolute, or nothing for the demo."""
+def source_of(arguments: argparse.Namespace) -> Path | None:
+    """Return the file that was given, None for the demo."""
     if arguments.demo == bool(arguments.source):
         raise InputError("`problem` must be one file, or --demo. Give a problem.toml, a table or arrays.")
-    return str(Path(arguments.source).expanduser().resolve()) if arguments.source else ""
+    if arguments.demo:
+        return None
+    path = Path(arguments.source).expanduser().resolve()
+    if not path.is_file():
+        raise InputError(f"`problem` must be an existing file. '{arguments.source}' is none.")
+    return path
 
 
-def problem_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the options of the problem that were given."""
-    given = {name: getattr(arguments, name) for name in (*_READER, *_TRAINING)}
-    return {name: value for name, value in given.items() if value is not None}
+def describe(source: Path | None, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the description of the problem in a file, with what else was given in its place."""
+    if source is None:
+        return merged({DEMO: True}, given_options(arguments))
+    content: dict[str, Any] = {"data": str(source)}
+    if source.suffix == ".toml":
+        from cotrain.problem.readers.toml import load_toml
+
+        content = load_toml(source)
+        if isinstance(content.get("data"), str):
+            content["data"] = str(source.parent / content["data"])
+    return merged(content, given_options(arguments))
 
 
-def read_problem(source: str, options: Mapping[str, Any], *, seed: int = 0) -> Problem:
-    """Read the problem in the file ``source``; the digits where it is empty.
+def given_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what was given about the problem, in the form of a problem.toml."""
+    sections = {"network": _given(arguments, _NETWORK), "training": _given(arguments, _TRAINING)}
+    return {**_given(arguments, _DATA), **{name: options for name, options in sections.items() if options}}
+
+
+def merged(content: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a description with ``given`` in place of what it says; sections are merged key by key."""
+    both = [name for name in given if isinstance(given[name], dict) and isinstance(content.get(name), dict)]
+    return {**content, **given, **{name: {**content[name], **given[name]} for name in both}}
+
+
+def read_problem(content: Mapping[str, Any]) -> Problem:
+    """Read the problem that is described.
 
     Raises
     ------
     InputError
-        When the file cannot be read as a problem; everything wrong with it in one message.
+        When there is none; everything wrong with description and data in one message.
     """
-    path = Path(source)
-    suffix = path.suffix
-    if source and not path.is_file():
-        raise InputError(f"`problem` must be an existing file. '{path}' does not exist.")
-    checks.one_of("problem", suffix, tuple(_OPTIONS_OF)[1:] if source else ("",))
-    _refuse_foreign(suffix, options)
-    problem = _read(path if source else None, options, seed)
-    training = {name: value for name, value in options.items() if name in _TRAINING}
-    return replace(problem, training=replace(problem.training, **training))
+    from cotrain.problem.readers.toml import read_recipe
+
+    if DEMO not in content:
+        return read_recipe(content, Path.cwd())
+    from cotrain.problem.demo import digits
+
+    foreign = sorted(set(content) - {DEMO, "training"})
+    if foreign:
+        raise InputError(f"The demo brings its own data and network. Leave out what says {', '.join(foreign)}.")
+    problem = digits()
+    return replace(problem, training=replace(problem.training, **content.get("training", {})))
+
+
+def resolved(content: Mapping[str, Any], problem: Problem) -> dict[str, Any]:
+    """Return the description with every choice made, as it can be replayed."""
+    if DEMO in content:
+        return {DEMO: True, "training": problem.training.to_dict()}
+    return dict(problem.recipe)
 
 
 def identity(problem: Problem) -> dict[str, str]:
@@ -92,43 +121,18 @@ def identity(problem: Problem) -> dict[str, str]:
     return {"fingerprint": problem.fingerprint, "network": network_digest(network)}
 
 
-def names(text: str) -> list[str]:
-    """Read ``a,b,c``."""
+def _given(arguments: argparse.Namespace, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: value for name in names if (value := getattr(arguments, name, None)) is not None}
+
+
+def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _read(path: Path | None, options: Mapping[str, Any], seed: int) -> Problem:
-    from cotrain.problem.options import NetworkOptions
-    from cotrain.problem.problem import Problem
-
-    if path is None:
-        from cotrain.problem.demo import digits
-
-        return digits()
-    if path.suffix == ".toml":
-        return Problem.from_toml(path)
-    keywords: dict[str, Any] = {name: options[name] for name in _READER if name in options}
-    if "hidden" in keywords:
-        keywords["network"] = NetworkOptions(hidden=tuple(keywords.pop("hidden")))
-    if path.suffix == ".npz":
-        return Problem.from_npz(path, **keywords, seed=seed)
-    if "targets" not in options:
-        raise InputError("`targets` must name the columns to predict. Give --targets a,b,c.")
-    return Problem.from_table(path, **keywords, seed=seed)
-
-
-def _refuse_foreign(suffix: str, options: Mapping[str, Any]) -> None:
-    known: Collection[str] = (*_OPTIONS_OF[suffix], *_TRAINING)
-    foreign = [f"--{name}" for name in options if name not in known]
-    if foreign:
-        what = f"'{suffix}' files" if suffix else "the demo"
-        raise InputError(f"{', '.join(foreign)} cannot be used with {what}. Leave it out or say it in the file.")
-
-
 def _kinds(text: str) -> dict[str, str] | str:
-    pairs = [name.partition("=") for name in names(text)]
+    pairs = [name.partition("=") for name in _names(text)]
     return text if pairs and not pairs[0][1] else {name: kind for name, _, kind in pairs}
 
 
 def _widths(text: str) -> list[int]:
-    return [int(width) for width in names(text)]
+    return [int(width) for width in _names(text)]

@@ -162,10 +162,13 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return changed or [phrase for name, phrase in _DATA.items() if old["data"].get(name) != new["data"].get(name)]
 
 
-def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Bring the problem's options beside the others; where the data lie makes no difference, their content does."""
-    together = {**settings, **settings.get("problem", {})}
-    return {name: value for name, value in together.items() if name not in {"problem", "source"}}
+def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Bring sections beside the other settings; where the data lie makes no difference, their content does."""
+    flat: dict[str, Any] = {}
+    for name, value in content.items():
+        inner = prefix if name == "problem" else f"{prefix}{name}."
+        flat |= _flat(value, inner) if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return {name: value for name, value in flat.items() if name not in {"data", "name"}}
 
 
 def _content(folder: Path) -> list[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import platform
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,27 +37,28 @@ class RunRequest:
             When settings, problem or folder cannot be used.
         """
         self.settings.refuse_bad()
-        problem = problem_source.read_problem(self.settings.source, self.settings.problem, seed=self.settings.seed)
+        problem = problem_source.read_problem(self.settings.problem)
         self.settings.refuse_unfit(problem)
-        data = problem_source.identity(problem)
+        settings = replace(self.settings, problem=problem_source.resolved(self.settings.problem, problem))
+        record = _record(settings, problem_source.identity(problem))
         if self.replays:
-            _compare(self.replays, self.settings, data, console)
-        folder = RunFolder(self.out, _record(self.settings, data))
+            _compare(self.replays, record, console)
+        folder = RunFolder(self.out, record)
         folder.refuse_unfit()
-        return Stages(problem, self.settings, folder, console)
+        return Stages(problem, settings, folder, console)
 
 
 def request_run(arguments: argparse.Namespace, **fixed: Any) -> RunRequest:
     """Read what the arguments ask for; a run.toml as problem replays that run, with what else is given changed."""
-    given = {**given_settings(arguments), **fixed, "problem": problem_source.problem_options(arguments)}
-    source = problem_source.chosen_source(arguments)
-    record = Path(source)
-    if not source or not _is_record(record):
-        return RunRequest(RunSettings(source).updated(given), _out(arguments.out))
-    replays = read_record(record)
-    return RunRequest(
-        RunSettings.from_dict(replays["settings"]).updated(given), Path(arguments.out or record.parent), replays
-    )
+    given = {**given_settings(arguments), **fixed}
+    source = problem_source.source_of(arguments)
+    if source is None or not _is_record(source):
+        problem = problem_source.describe(source, arguments)
+        return RunRequest(RunSettings(problem=problem, **given), _out(arguments.out))
+    replays = read_record(source)
+    settings = replace(RunSettings.from_dict(replays["settings"]), **given)
+    problem = problem_source.merged(settings.problem, problem_source.given_options(arguments))
+    return RunRequest(replace(settings, problem=problem), Path(arguments.out or source.parent), replays)
 
 
 def _out(folder: str | None) -> Path:
@@ -76,12 +77,15 @@ def _is_record(path: Path) -> bool:
 
 
 def _record(settings: RunSettings, data: dict[str, str]) -> dict[str, Any]:
-    return {
+    import tomli_w
+
+    record = {
         "settings": settings.to_dict(),
         "data": data,
         "versions": _versions(),
         "started": datetime.now(UTC).replace(microsecond=0),
     }
+    return tomllib.loads(tomli_w.dumps(record))
 
 
 def _versions() -> dict[str, str]:
@@ -96,17 +100,15 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _compare(replays: dict[str, Any], settings: RunSettings, data: dict[str, str], console: Console) -> None:
-    """Refuse to replay on other data; mention other versions."""
-    asked = {"settings": settings.to_dict(), "data": data}
-    same_problem = replays["settings"].get("problem") == asked["settings"].get("problem")
-    if same_problem and replays["settings"].get("seed") == asked["settings"].get("seed") and replays["data"] != data:
-        changed = differences({**replays, "settings": {}}, {**asked, "settings": {}})
+def _compare(old: dict[str, Any], new: dict[str, Any], console: Console) -> None:
+    """Refuse to replay the same problem on other data; mention other versions."""
+    changed = differences({**old, "settings": {}}, {**new, "settings": {}})
+    if changed and old["settings"]["problem"] == new["settings"]["problem"]:
         raise MismatchError(
-            f"`problem` is no longer what the run was made with: '{settings.source}' differs in {', '.join(changed)}. "
-            "Restore it, or start a new run."
+            f"`problem` is no longer what the run was made with: {', '.join(changed)} have changed. "
+            "Restore them, or start a new run."
         )
-    then, now = replays.get("versions", {}), _versions()
+    then, now = old.get("versions", {}), new["versions"]
     for name in sorted(set(then) & set(now)):
         if then[name] != now[name]:
             console.say(f"note: the run was made with {name} {then[name]}, this is {now[name]}; figures may differ")

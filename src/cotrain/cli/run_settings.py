@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from cotrain import checks
@@ -20,10 +20,8 @@ class RunSettings:
 
     Parameters
     ----------
-    source
-        The file that holds the problem; the digits that ship with scikit-learn when empty.
     problem
-        Options of the reader of that file.
+        What is learned, in the form of a problem.toml.
     estimator, grouper
         Names of methods.
     networks
@@ -38,7 +36,6 @@ class RunSettings:
         Where networks train.
     """
 
-    source: str = ""
     problem: Mapping[str, Any] = field(default_factory=dict)
     estimator: str = "grad-tag"
     grouper: str = "average-density"
@@ -49,11 +46,6 @@ class RunSettings:
     random_draws: int = 10
     seed: int = 0
     device: str = "cpu"
-
-    def updated(self, given: Mapping[str, Any]) -> RunSettings:
-        """Return the settings with those of ``given`` that have a value."""
-        problem = {**self.problem, **given.get("problem", {})}
-        return replace(self, **{**given, "problem": problem})
 
     def to_dict(self) -> dict[str, Any]:
         """Return what is set as plain values that TOML can hold."""

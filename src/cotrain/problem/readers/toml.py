@@ -31,11 +31,21 @@ SECTIONS: dict[str, type[NetworkOptions | TrainingOptions]] = {"network": Networ
 def read_toml(path: str | Path) -> Problem:
     """Return the problem a TOML file describes; see ``Problem.from_toml``."""
     path = existing_file("path", path)
+    return read_recipe(load_toml(path), path.resolve().parent)
+
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """Return the content of a TOML file.
+
+    Raises
+    ------
+    InputError
+        When it is no valid TOML.
+    """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"`path` must be valid TOML. '{path}': {error}.") from None
-    return read_recipe(content, path.resolve().parent)
 
 
 def read_recipe(content: Mapping[str, Any], folder: Path) -> Problem:
