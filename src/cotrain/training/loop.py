@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import torch
@@ -55,9 +55,9 @@ class Run:
     seconds: float = 0.0
 
 
-def optimizer_of(network: nn.Module, options: TrainingOptions) -> Optimizer:
-    """Return the optimizer that ``options`` names for the network's trainable parameters."""
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+def optimizer_of(weights: Iterable[nn.Parameter], options: TrainingOptions) -> Optimizer:
+    """Return the optimizer that ``options`` names, for those weights that train."""
+    parameters = [weight for weight in weights if weight.requires_grad]
     rate, decay = options.learning_rate, options.weight_decay
     if options.optimizer == "adamw":
         return AdamW(parameters, lr=rate, weight_decay=decay, fused=True)

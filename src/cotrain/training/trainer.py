@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from cotrain.problem.problem import Problem, Split
 from cotrain.problem.task import Subset
-from cotrain.seeding import seeded
 from cotrain.training.checkpoint import Checkpoint
+from cotrain.training.ensemble_plan import EnsemblePlan, plan_ensembles
 from cotrain.training.evaluation import Evaluation, evaluate
 from cotrain.training.fit import Fit
 from cotrain.training.ledger import Ledger
 from cotrain.training.loop import Run, optimizer_of, train
 from cotrain.training.progress import Progress, Silence
 from cotrain.training.subset_data import SubsetData, trainable
+from cotrain.training.untrained import Job, untrained
 
 
 class Trainer:
@@ -86,37 +88,69 @@ class Trainer:
         DivergedError
             When a loss is not finite.
         """
-        run = self._start(trainable(self.problem, subset), seed)
-        fit = self._recalled(run) or self._trained(run)
-        self.progress.advance(f"trained {', '.join(fit.subset)} (seed {seed})")
+        job = trainable(self.problem, subset), seed
+        network = untrained(self.problem, job, self.device)
+        fit = self._recalled(job, network) or self._trained(job, network)
+        self._tell(fit)
         return fit
 
-    def fit_many(self, jobs: Sequence[tuple[Subset, int]]) -> Iterator[Fit]:
-        """Train one network per (subset, seed), in order."""
-        return (self.fit(subset, seed=seed) for subset, seed in jobs)
+    def fit_many(self, jobs: Iterable[Job]) -> Iterator[Fit]:
+        """Train one network for each (subset, seed) and return the fits in order.
+
+        Small networks train many at once, as one ensemble with stacked weights. Each has its own batches, optimizer
+        state and early stopping, so that the results are those of :meth:`fit` up to rounding.
+
+        Raises
+        ------
+        InputError
+            When a job cannot be trained, before any is.
+        DivergedError
+            When a loss is not finite.
+        """
+        checked = [(trainable(self.problem, subset), seed) for subset, seed in jobs]
+        plan = plan_ensembles(self.problem, checked, self.device)
+        if plan is None:
+            yield from (self.fit(subset, seed=seed) for subset, seed in checked)
+            return
+        for chunk in plan.chunks(checked):
+            fits = self._fit_together(plan, chunk)
+            yield from (fits[job] for job in chunk)
 
     def evaluate(self, fit: Fit, split: Split) -> Evaluation:
         """Return mean losses and metrics of each task over its observed rows of ``split``."""
         rows = self.problem.rows_of(fit.subset, split).to(self.device)
         return evaluate(fit.network, self.problem.tasks_of(fit.subset), rows)
 
-    def _start(self, subset: Subset, seed: int) -> Run:
-        with seeded(seed, "network"):
-            network = self.problem.build(self.problem.tasks_of(subset)).to(self.device)
-        return Run(subset, seed, network, optimizer_of(network, self.problem.training))
+    def _recalled(self, job: Job, network: nn.Module) -> Fit | None:
+        return None if self._ledger is None else self._ledger.recall(*job, network)
 
-    def _recalled(self, run: Run) -> Fit | None:
-        return None if self._ledger is None else self._ledger.recall(run.subset, run.seed, run.network)
-
-    def _trained(self, run: Run) -> Fit:
-        data, options = SubsetData.of(self.problem, run.subset, self.device), self.problem.training
+    def _trained(self, job: Job, network: nn.Module) -> Fit:
+        data, options = SubsetData.of(self.problem, job[0], self.device), self.problem.training
+        run = Run(*job, network, optimizer_of(network.parameters(), options))
         if self._ledger is None:
             return train(run, data, options, lambda _: None)
-        origin = self._ledger.origin(run.subset, run.seed, run.network)
-        path = self._ledger.path("checkpoints", run.subset, run.seed)
-        checkpoint = Checkpoint(path, origin, every=self.checkpoint_seconds)
+        origin = self._ledger.origin(*job, network)
+        checkpoint = Checkpoint(self._ledger.path("checkpoints", *job), origin, every=self.checkpoint_seconds)
         checkpoint.restore(run)
         fit = train(run, data, options, checkpoint.save_when_due)
         self._ledger.record(fit, origin)
         checkpoint.discard()
         return fit
+
+    def _fit_together(self, plan: EnsemblePlan, jobs: Sequence[Job]) -> dict[Job, Fit]:
+        networks = {job: untrained(self.problem, job, self.device) for job in jobs}
+        recalled = {job: self._recalled(job, network) for job, network in networks.items()}
+        fits = {job: fit for job, fit in recalled.items() if fit is not None}
+        left = {job: network for job, network in networks.items() if job not in fits}
+        origins = {job: self._ledger.origin(*job, network) for job, network in left.items()} if self._ledger else {}
+        for fit in fits.values():
+            self._tell(fit)
+        for fit in plan.train(left):
+            fits[fit.subset, fit.seed] = fit
+            if self._ledger:
+                self._ledger.record(fit, origins[fit.subset, fit.seed])
+            self._tell(fit)
+        return fits
+
+    def _tell(self, fit: Fit) -> None:
+        self.progress.advance(f"trained {', '.join(fit.subset)} (seed {fit.seed})")
