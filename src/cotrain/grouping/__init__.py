@@ -1,16 +1,36 @@
 """The grouping room: groupers, the budgets and constraints they keep, and their one result."""
 
+from cotrain.grouping.affinity_propagation import AffinityPropagation
+from cotrain.grouping.average_density import AverageDensity
+from cotrain.grouping.base import Grouper
+from cotrain.grouping.co_clustering import SpectralCoClustering
 from cotrain.grouping.grouping import Grouping
+from cotrain.grouping.hierarchical import Hierarchical
+from cotrain.grouping.mixture import Mixture
 from cotrain.grouping.network_selection import NetworkSelection
+from cotrain.grouping.random_groups import RandomGroups
+from cotrain.grouping.registry import GROUPERS
 from cotrain.grouping.selection.budget import CostBudget, LinearCost
 from cotrain.grouping.selection.candidate_networks import CandidateNetworks
 from cotrain.grouping.selection.constraints import Constraints
+from cotrain.grouping.semisoft import Semisoft
+from cotrain.grouping.spectral import Spectral
 
 __all__ = [
+    "GROUPERS",
+    "AffinityPropagation",
+    "AverageDensity",
     "CandidateNetworks",
     "Constraints",
     "CostBudget",
+    "Grouper",
     "Grouping",
+    "Hierarchical",
     "LinearCost",
+    "Mixture",
     "NetworkSelection",
+    "RandomGroups",
+    "Semisoft",
+    "Spectral",
+    "SpectralCoClustering",
 ]

@@ -91,6 +91,19 @@ def partition(affinity: Affinity, labels: Labels, **fields: Any) -> Grouping:
     return Grouping(affinity.tasks, groups, {name: position[name] for name in affinity.tasks}, **fields)
 
 
+def overlapping(affinity: Affinity, members: NDArray[np.bool_], serving: Labels, **fields: Any) -> Grouping:
+    """Return groups that may share tasks, from ``members (groups, tasks)`` and the group that serves each task.
+
+    Tasks are in alphabetical order; equal groups are merged, groups come by their first members.
+    """
+    names = np.array(sorted(affinity.tasks))
+    used = np.unique(serving)
+    lacking, place = np.unique(~members[used], axis=0, return_inverse=True)
+    position = dict(zip(names.tolist(), place.ravel()[np.searchsorted(used, serving)].tolist(), strict=True))
+    groups = tuple(tuple(names[~row].tolist()) for row in lacking)
+    return Grouping(affinity.tasks, groups, {name: position[name] for name in affinity.tasks}, **fields)
+
+
 def refuse_more_groups_than_tasks(networks: int, tasks: int) -> None:
     """Refuse a number of groups that would leave one empty."""
     if networks > tasks:

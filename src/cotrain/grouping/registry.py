@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from cotrain.grouping.affinity_propagation import AffinityPropagation
 from cotrain.grouping.average_density import AverageDensity
 from cotrain.grouping.base import Grouper
+from cotrain.grouping.co_clustering import SpectralCoClustering
+from cotrain.grouping.hierarchical import Hierarchical
+from cotrain.grouping.mixture import Mixture
+from cotrain.grouping.network_selection import NetworkSelection
+from cotrain.grouping.random_groups import RandomGroups
+from cotrain.grouping.semisoft import Semisoft
+from cotrain.grouping.spectral import Spectral
 
-GROUPERS: dict[str, type[Grouper]] = {grouper.name: grouper for grouper in (AverageDensity,)}
-"""Name -> class; every class can be built without arguments."""
+GROUPERS: dict[str, Callable[..., Grouper]] = {
+    AverageDensity.name: AverageDensity,
+    NetworkSelection.name: NetworkSelection,
+    Spectral.name: Spectral,
+    SpectralCoClustering.name: SpectralCoClustering,
+    AffinityPropagation.name: AffinityPropagation,
+    Hierarchical.name: Hierarchical,
+    Mixture.name: Mixture,
+    Semisoft.name: Semisoft,
+    RandomGroups.name: RandomGroups,
+}
+"""Name -> class; every class can be built from ``networks`` alone."""

@@ -13,15 +13,20 @@ from cotrain.grouping.matrices import Labels, Matrix
 
 def spectral_rounding(solution: Matrix, groups: int, *, seed: int) -> Labels:
     """Return k-means labels of the leading ``groups`` eigenvectors, scaled by the roots of their eigenvalues."""
+    size = len(solution)
+    values, vectors = scipy.linalg.eigh(solution, subset_by_index=(size - groups, size - 1), check_finite=False)
+    return kmeans(vectors * np.sqrt(np.maximum(values, 0.0)), groups, starts=4, seed=seed)
+
+
+def kmeans(points: Matrix, groups: int, *, starts: int, seed: int) -> Labels:
+    """Return the best k-means labels of several starts; fewer groups come out where points coincide."""
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
-    size = len(solution)
-    values, vectors = scipy.linalg.eigh(solution, subset_by_index=(size - groups, size - 1), check_finite=False)
-    embedding = vectors * np.sqrt(np.maximum(values, 0.0))
+    model = KMeans(groups, n_init=starts, random_state=seed % 2**32)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct points than groups: filled up later
-        labels: Labels = KMeans(groups, n_init=4, random_state=seed).fit_predict(embedding).astype(np.int64)
+        warnings.simplefilter("ignore", ConvergenceWarning)  # coinciding points: callers fill the groups up
+        labels: Labels = model.fit_predict(points).astype(np.int64)
     return labels
 
 

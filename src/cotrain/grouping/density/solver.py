@@ -155,7 +155,7 @@ class DensitySolver:
 
     def _rounded(self, solution: Matrix, labels: Labels) -> NDArray[np.int64]:
         groups = self.count.most if self.count.exact else len(np.unique(labels))
-        seed = derive(self.seed, "rounding") % 2**32
+        seed = derive(self.seed, "rounding")
         published = threshold_rounding(solution)
         if not self.count.allows(int(published.max()) + 1):
             published = with_groups(self.matrix, published, groups)
