@@ -43,7 +43,8 @@ def as_column(values: Any) -> Column:
     if all(truths):
         return array.astype(bool)
     if not any(truths) and all(value is None or isinstance(value, numbers.Real) for value in array):
-        return np.array([np.nan if value is None else float(value) for value in array])
+        values = np.array([np.nan if value is None else float(value) for value in array])
+        return _as_integers(values) if all(isinstance(value, numbers.Integral) for value in array) else values
     parsed = as_numbers(array)
     if not np.isnan(parsed[~is_missing(array)]).any():
         return _as_integers(parsed)

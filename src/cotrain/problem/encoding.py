@@ -46,16 +46,20 @@ class Standardiser:
     @classmethod
     def fit(cls, training: NDArray[Any]) -> Standardiser:
         """Learn from training rows."""
-        if not training.shape[1]:
-            return cls((), ())
-        scaler = StandardScaler().fit(training.astype(np.float64, copy=False))
-        binary = ((training == 0) | (training == 1)).all(axis=0)
-        center, scale = np.where(binary, 0.0, scaler.mean_), np.where(binary, 1.0, scaler.scale_)
+        numeric = ~((training == 0) | (training == 1)).all(axis=0)
+        center, scale = np.zeros(len(numeric)), np.ones(len(numeric))
+        if numeric.any():
+            scaler = StandardScaler().fit(training[:, numeric].astype(np.float64))
+            center[numeric], scale[numeric] = scaler.mean_, scaler.scale_
         return cls(tuple(center.tolist()), tuple(scale.tolist()))
 
     def transform(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         """Return ``(rows - center) / scale`` in single precision."""
-        return np.asarray((rows - np.array(self.center)) / np.array(self.scale), dtype=np.float32)
+        center, scale = np.array(self.center), np.array(self.scale)
+        changed = (center != 0) | (scale != 1)
+        encoded = rows.astype(np.float32)
+        encoded[:, changed] = (rows[:, changed] - center[changed]) / scale[changed]
+        return encoded
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything learned as plain values."""

@@ -71,7 +71,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
     separator = "\t" if ".tsv" in path.name else ","
     header = pd.read_csv(path, sep=separator, header=None, nrows=1, dtype=str, keep_default_na=False)
     checks.unique("columns", header.iloc[0].tolist())
-    return pd.read_csv(path, sep=separator, low_memory=False, float_precision="round_trip")
+    return pd.read_csv(path, sep=separator, low_memory=False)
 
 
 def _parsed(path: Path, read: Any) -> Any:

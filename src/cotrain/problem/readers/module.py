@@ -38,9 +38,10 @@ def read_module(build: NetworkFactory, tasks: Sequence[Task], data: Any, options
     checks.same_rows({**lengths, "targets": len(matrix), **split})
     if matrix.shape[1] != len(tasks):
         raise InputError(f"`targets` must have one column for each of {len(tasks)} tasks. Found {matrix.shape[1]}.")
-    targets = [Target(task, matrix[:, i]) for i, task in enumerate(tasks)]
-    for target in targets:
-        _note_wrong_codes(target, found)
+    targets = []
+    for i, task in enumerate(tasks):
+        with found.gather():
+            targets.append(_checked_target(task, matrix[:, i]))
     return Draft(len(matrix), targets, _checked(inputs), options, build).assemble(found)
 
 
@@ -79,18 +80,19 @@ def _parts(inputs: Inputs) -> dict[str, Tensor]:
     return {"": inputs} if isinstance(inputs, Tensor) else dict(inputs)
 
 
-def _note_wrong_codes(target: Target, found: Findings) -> None:
-    """Note class targets that are not codes; a task with a loss of its own may hold anything."""
-    task, present = target.task, target.values[~np.isnan(target.values)]
+def _checked_target(task: Task, values: NDArray[np.float64]) -> Target:
+    """Refuse classes that are not codes and infinity; a task with a loss of its own may hold any number."""
+    present = values[~np.isnan(values)]
+    if np.isinf(present).any():
+        raise InputError(f"`targets` must be finite. '{task.name}' holds infinity.")
     if task.loss is None and task.kind != "regression":
         wrong = np.setdiff1d(present, np.arange(task.classes if task.kind == "multiclass" else 2))
         if len(wrong):
-            found.append(
+            raise InputError(
                 f"`targets` of a {task.kind} task must be codes from 0. '{task.name}' holds {wrong[0]:g}. "
                 "Recode them or change the task's kind or classes."
             )
-    elif np.isinf(present).any():
-        found.append(f"`targets` must be finite. '{task.name}' holds infinity.")
+    return Target(task, values)
 
 
 def _checked(inputs: Inputs) -> Encode:

@@ -67,7 +67,7 @@ def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
         When it is damaged, no NPZ file, or holds pickled objects.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise InputError(f"`path` must be an NPZ file without pickled objects. '{path}': {error}.") from None

@@ -43,7 +43,9 @@ def read_table(
     reserved = {*targets, *ignore, *([options.split] if options.split else [])}
     chosen = list(inputs) if inputs is not None else [name for name in columns if name not in reserved]
     found = _name_faults(columns, targets, chosen, ignore, options.split)
-    used = {name: columns[name] for name in chosen if name in columns}
+    used = {name: columns[name] for name in chosen if name in columns and name not in reserved}
+    if not used:
+        found.refuse()
     recipe: dict[str, Any] = {"targets": list(targets), "inputs": chosen, "missing_inputs": missing_inputs}
     name = options.name
     if isinstance(data, str | Path):
@@ -76,9 +78,9 @@ def _name_faults(
         found.extend(unknown_names(parameter, names, columns))
         with found.gather():
             checks.unique(parameter, names)
-    both = [name for name in inputs if name in {*targets, split}]
+    both = [name for name in inputs if name in {*targets, *ignore, split}]
     if both:
-        found.append(f"`inputs` must not hold targets or the split column. Found {listed(both)}.")
+        found.append(f"`inputs` must not hold targets, ignored columns or the split column. Found {listed(both)}.")
     for parameter in ("targets", "inputs"):
         if not named[parameter]:
             found.append(f"`{parameter}` must name at least one column. Found none.")
