@@ -85,6 +85,8 @@ class RowLosses:
     ----------
     tasks
         In the order of the columns of the targets.
+    complete
+        Whether no label is ever missing, so that none need be looked for.
 
     Examples
     --------
@@ -93,7 +95,8 @@ class RowLosses:
     [[4.0, 0.0]]
     """
 
-    def __init__(self, tasks: Sequence[Task]) -> None:
+    def __init__(self, tasks: Sequence[Task], *, complete: bool = False) -> None:
+        self._complete = complete
         self.tasks = tuple(tasks)
         self._width = sum(task.width for task in tasks)
         self._groups = [_Alike(members, output_columns(tasks), self._width) for members in _alike(tasks)]
@@ -102,13 +105,17 @@ class RowLosses:
         """Return losses ``(n, tasks)``, zero where the label is missing."""
         named = isinstance(outputs, Tensor) and outputs.dim() == 2 and outputs.shape[1] == self._width
         parts = outputs if named else split_outputs(self.tasks, outputs)
-        observed, filled = ~torch.isnan(targets), targets.nan_to_num(0.0)
+        if self._complete:
+            return self._of_present(parts, targets)
+        return self._of_present(parts, targets.nan_to_num(0.0)) * ~torch.isnan(targets)
+
+    def _of_present(self, parts: Outputs, targets: Tensor) -> Tensor:
         if len(self._groups) == 1:
-            return self._groups[0].losses(parts, filled) * observed
-        result = torch.zeros_like(filled)
+            return self._groups[0].losses(parts, targets)
+        result = torch.zeros_like(targets)
         for group in self._groups:
-            result[:, group.positions] = group.losses(parts, filled[:, group.positions])
-        return result * observed
+            result[:, group.positions] = group.losses(parts, targets[:, group.positions])
+        return result
 
 
 class _Alike:

@@ -87,6 +87,7 @@ class Ensemble:
         self._best = {name: value.detach().clone() for name, value in self._weights.items()}
         self._optimizer = optimizer_of(self._weights.values(), options)
         self._losses = torch.zeros(len(members), device=observed.device)
+        self._judged = data.validation.observed.any(dim=0).cpu().numpy()
         self._clock = 0.0
 
     def run(self) -> Iterator[Fit]:
@@ -120,7 +121,8 @@ class Ensemble:
         flat = index.flatten()
         outputs = self._layout.call(self._weights, folded(select(self._data.train.inputs, flat), index.shape))
         losses = self._data.losses(outputs, self._data.train.targets[flat]).reshape(*index.shape, -1)
-        own = torch.einsum("mbt,mb,mt->m", losses, share, self._label_weights)
+        means = torch.bmm(share[:, None], losses)[:, 0]
+        own = (means * self._label_weights).sum(dim=1)
         self._optimizer.zero_grad()
         torch.autograd.backward(own.sum())
         self._optimizer.step()
@@ -140,9 +142,9 @@ class Ensemble:
 
     def _add(self, number: int, losses: NDArray[np.float64], trained: float) -> bool:
         member, columns = self._members[number], self._columns[number]
-        judged = self._data.validation.observed.any(dim=0)[columns].cpu().numpy()
-        refuse_divergence(member.subset, len(member.history), trained, *losses[columns][judged])
-        return member.history.add(losses[columns])
+        own, judged = losses[columns], self._judged[columns]
+        refuse_divergence(member.subset, len(member.history), trained, *own[judged])
+        return member.history.add(own)
 
     def _validate(self, where: Tensor) -> NDArray[np.float64]:
         """Return ``(members, tasks)``: mean validation losses."""

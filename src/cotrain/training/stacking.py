@@ -103,7 +103,7 @@ def _gradients_stacked(
         for name, whole in layout.network.named_parameters()
     }
     outputs = layout.call(stacked, folded(select(data.train.inputs, index.flatten()), index.shape))
-    return _gradients(data.losses(outputs, targets).sum(), stacked)
+    return _gradients(RowLosses(layout.tasks)(outputs, targets).sum(), stacked)
 
 
 def _gradients(loss: Tensor, weights: Mapping[str, Tensor]) -> Weights:

@@ -44,7 +44,9 @@ class SubsetData:
         tasks = problem.tasks_of(subset)
         train, validation = problem.rows_of(subset, "train"), problem.rows_of(subset, "validation")
         weights = label_weights(tasks, train.observed)
-        return cls(tasks, train.to(device), validation.to(device), weights.to(device), RowLosses(tasks))
+        complete = bool(train.observed.all() and validation.observed.all())
+        losses = RowLosses(tasks, complete=complete)
+        return cls(tasks, train.to(device), validation.to(device), weights.to(device), losses)
 
     def loss(self, outputs: Outputs, targets: Tensor) -> Tensor:
         """Return the loss of one batch: the mean over its rows of their weighted label losses."""
