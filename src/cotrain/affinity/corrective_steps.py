@@ -14,15 +14,15 @@ _NOISE = 64.0
 
 
 def newton_step(objective: SubsetObjective) -> Tensor:
-    """Return the Newton step ``(m, d)`` of every subset from ``w = 0``."""
+    """Return where one Newton step from the point of the statistics takes every subset, ``(m, d)``."""
     start = objective.start()
     return start.coefficients - _solve(objective.factor(), start.gradient)
 
 
 def minimise(objective: SubsetObjective, corrections: int) -> Point:
-    """Return the best point found by a Newton step from ``w = 0`` and some L-BFGS corrections.
+    """Return the best point found by a Newton step from the point of the statistics and some L-BFGS corrections.
 
-    The inverse Hessian at ``w = 0`` is the initial metric. A step that raises a subset's objective is not taken; a
+    The inverse Hessian at that point is the initial metric. A step that raises a subset's objective is not taken; a
     quarter of it is tried next.
     """
     factor = objective.factor()

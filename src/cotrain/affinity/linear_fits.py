@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, TypeAlias
 
@@ -22,6 +22,8 @@ TaskWeights: TypeAlias = Mapping[str, float] | Literal["rows"] | None
 
 _FACTOR_VALUES = 1 << 24
 """Most values of the Cholesky factors held at once (64 MiB of float32)."""
+_COMMON_CORRECTIONS = 4
+"""Corrections of the common point; it need not be exact, only near."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,12 +75,14 @@ def fit_subsets(
     .. math:: \sum_{i \in S} \frac{a_i}{\sum_{j \in S} a_j} \frac{1}{n_i} \sum_{s=1}^{n_i} \ell_i(b_s + g_s^T w)
               + \frac{\rho}{2} |w|^2
 
-    with ``l(u) = log(1 + exp(-u))`` for logistic and ``u ** 2`` for square tasks. A Newton step from ``w = 0`` uses
-    sums of task statistics; corrective steps are L-BFGS with that Hessian's inverse as initial metric, and a step that
-    does not lower the objective is shortened. Subsets of square tasks are exact with ``corrections=0``.
+    with ``l(u) = log(1 + exp(-u))`` for logistic and ``u ** 2`` for square tasks. Every subset takes a Newton step from
+    one common point, where its Hessian is a sum of task statistics: the base model with ``corrections=0``, else the
+    optimum of all tasks together. Corrective steps are L-BFGS with that Hessian's inverse as initial metric, and a step
+    that does not lower the objective is shortened. Subsets of square tasks are exact with ``corrections=0``.
 
-    Cost: one Cholesky factorisation ``d ** 3 / 3`` per subset; each correction, and the certificate, ``4 * d``
-    operations per row of the subset. With ``corrections=0`` nothing but the statistics depends on the rows.
+    Cost: ``4 * rows * d ** 2`` operations for the statistics and one Cholesky factorisation ``d ** 3 / 3`` per subset;
+    each correction, and the certificate, ``4 * d`` operations per row of the subset. With ``corrections=0`` nothing but
+    the statistics depends on the rows.
 
     Parameters
     ----------
@@ -94,7 +98,8 @@ def fit_subsets(
     weights
         Weight of each task's mean loss by name; ``"rows"`` lets every row count alike; by default every task does.
     statistics
-        What :func:`task_statistics` returned for the same gradients, to share between calls.
+        What :func:`task_statistics` returned for the same gradients, to share between calls; then every subset starts
+        at their point.
 
     Returns
     -------
@@ -114,12 +119,16 @@ def fit_subsets(
     [[-2.0], [0.0]]
     """
     _check(gradients, mask, strength, corrections)
-    statistics = task_statistics(gradients) if statistics is None else statistics
-    objective = _objective(gradients, statistics, mask, strength, weights)
-    size = max(1, _FACTOR_VALUES // statistics.hessian[0].numel())
+    shared = task_statistics(gradients) if statistics is None else statistics
+    objective = _objective(gradients, shared, mask, strength, weights)
+    if corrections and statistics is None:
+        everyone = _objective(gradients, shared, mask.new_ones(1, mask.shape[1]), strength, weights)
+        common = _fit_chunk(everyone, _COMMON_CORRECTIONS).coefficients[0]
+        objective = replace(objective, statistics=task_statistics(gradients, at=common, dtype=shared.at.dtype))
+    size = max(1, _FACTOR_VALUES // shared.hessian[0].numel())
     starts = range(0, max(1, len(mask)), size)
     fits = [_fit_chunk(objective.chunk(slice(start, start + size)), corrections) for start in starts]
-    coefficients = torch.cat([chunk.coefficients for chunk in fits]).to(statistics.hessian.dtype)
+    coefficients = torch.cat([chunk.coefficients for chunk in fits]).to(shared.at)
     return SubsetFits(coefficients, objective.ridge, lambda: [point for chunk in fits for point in chunk.assess()])
 
 
@@ -132,7 +141,7 @@ def _fit_chunk(objective: SubsetObjective, corrections: int) -> SubsetFits:
         step = newton_step(objective)
         return SubsetFits(step, objective.ridge, lambda: [objective.at(step)])
     except SolverError:
-        if objective.statistics.hessian.dtype == torch.float64:
+        if objective.statistics.at.dtype == torch.float64:
             raise
         return _fit_chunk(objective.in_float64(), corrections)
 
@@ -147,7 +156,7 @@ def _objective(
     weight = _task_weights(statistics, weights)
     mask = mask.to(weight.device)
     share = torch.nn.functional.normalize(mask * weight, p=1, dim=1)
-    curvature = statistics.hessian.diagonal(dim1=1, dim2=2).mean(dim=1) / statistics.rows.clamp(min=1)
+    curvature = statistics.spread / len(statistics.at) / statistics.rows.clamp(min=1)
     scale = float(curvature @ weight / weight.sum())
     return SubsetObjective(gradients, statistics, mask, share, strength * (scale or 1.0))
 

@@ -73,13 +73,14 @@ class SubsetObjective:
         return replace(self, mask=self.mask[subsets], share=self.share[subsets])
 
     def start(self) -> Point:
-        """Return the point ``w = 0``, from the statistics alone."""
+        """Return the point of the statistics, from them alone; a subset without rows starts, and stays, at zero."""
         rows = self.statistics.rows.clamp(min=1)
         loss = self.statistics.loss / rows
-        gradient = self.share @ (self.statistics.gradient / rows[:, None])
         fitted = self.mask & (self.statistics.rows > 0)
-        task_loss = loss.expand(self.share.shape).masked_fill(~fitted, torch.nan)
-        return Point(torch.zeros_like(gradient), self.share @ loss, gradient, task_loss)
+        coefficients = self.statistics.at * fitted.any(dim=1, keepdim=True)
+        value = self.share @ loss + self.ridge / 2 * coefficients.square().sum(dim=1)
+        gradient = self.share @ (self.statistics.gradient / rows[:, None]) + self.ridge * coefficients
+        return Point(coefficients, value, gradient, loss.expand(self.share.shape).masked_fill(~fitted, torch.nan))
 
     def at(self, coefficients: Tensor) -> Point:
         """Return the point at ``coefficients`` by one pass over the rows of every task."""
@@ -98,7 +99,7 @@ class SubsetObjective:
         return Point(coefficients, value, gradient, task_loss)
 
     def factor(self) -> Tensor:
-        """Return Cholesky factors ``(m, d, d)`` of the subsets' Hessians at ``w = 0``.
+        """Return Cholesky factors ``(m, d, d)`` of the subsets' Hessians at the point of the statistics.
 
         Raises
         ------
@@ -120,5 +121,5 @@ class SubsetObjective:
 
     def in_float64(self) -> SubsetObjective:
         """Return the objective with statistics computed anew in float64."""
-        statistics = task_statistics(self.gradients, dtype=torch.float64)
+        statistics = task_statistics(self.gradients, at=self.statistics.at, dtype=torch.float64)
         return replace(self, statistics=statistics, share=self.share.double())

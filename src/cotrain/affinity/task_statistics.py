@@ -15,7 +15,7 @@ from cotrain.gradients.task_gradients import TaskGradients
 
 @dataclass(frozen=True, eq=False)
 class TaskStatistics:
-    """Sums over the rows of each task, at ``w = 0`` (the base model).
+    """Sums over the rows of each task, at one point ``w`` for all subsets to start from.
 
     Parameters
     ----------
@@ -23,22 +23,30 @@ class TaskStatistics:
         Task names, in the order of the first dimension.
     rows
         ``(tasks,)``: number of rows.
+    at
+        ``(d,)``: the point; zero is the base model.
     loss
         ``(tasks,)``: sum of the losses.
     gradient
         ``(tasks, d)``: sum of slope times features.
     hessian
         ``(tasks, d, d)``: sum of curvature times the outer product of the features.
+    spread
+        ``(tasks,)``: trace of the Hessian at ``w = 0``, wherever the rest is taken.
     """
 
     tasks: tuple[str, ...]
     rows: Tensor
+    at: Tensor
     loss: Tensor
     gradient: Tensor
     hessian: Tensor
+    spread: Tensor
 
 
-def task_statistics(gradients: Mapping[str, TaskGradients], *, dtype: torch.dtype | None = None) -> TaskStatistics:
+def task_statistics(
+    gradients: Mapping[str, TaskGradients], *, at: Tensor | None = None, dtype: torch.dtype | None = None
+) -> TaskStatistics:
     """Return the sums behind every subset's first Newton step.
 
     Cost: ``2 * rows * d ** 2`` operations, once; all subsets, strengths and weights share them.
@@ -47,6 +55,8 @@ def task_statistics(gradients: Mapping[str, TaskGradients], *, dtype: torch.dtyp
     ----------
     gradients
         Rows by task name.
+    at
+        The point ``w`` to take them at; the base model, ``w = 0``, by default.
     dtype
         Type to compute in; by default float64 for float64 features and float32 for all others.
 
@@ -63,24 +73,26 @@ def task_statistics(gradients: Mapping[str, TaskGradients], *, dtype: torch.dtyp
     ([[6.0]], [[[10.0]]])
     """
     _check_shapes(gradients)
-    dtype = dtype or computing_dtype(next(iter(gradients.values())).features.dtype)
-    sums = [_sums(task, dtype) for task in gradients.values()]
-    loss, gradient, hessian = (torch.stack(parts) for parts in zip(*sums, strict=True))
-    _check_finite(tuple(gradients), loss + gradient.sum(dim=1) + hessian.diagonal(dim1=1, dim2=2).sum(dim=1))
+    features = next(iter(gradients.values())).features
+    like = torch.zeros(features.shape[1], dtype=dtype or computing_dtype(features.dtype), device=features.device)
+    point = like if at is None else at.to(like)
+    sums = [_sums(task, point) for task in gradients.values()]
+    loss, gradient, hessian, spread = (torch.stack(parts) for parts in zip(*sums, strict=True))
+    _check_finite(tuple(gradients), loss + gradient.sum(dim=1) + spread)
     rows = loss.new_tensor([len(task) for task in gradients.values()])
-    return TaskStatistics(tuple(gradients), rows, loss, gradient, hessian)
+    return TaskStatistics(tuple(gradients), rows, point, loss, gradient, hessian, spread)
 
 
-def _sums(task: TaskGradients, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-    width = task.features.shape[1]
-    loss, gradient, hessian = (
-        torch.zeros(shape, dtype=dtype, device=task.features.device) for shape in ((), (width,), (width, width))
-    )
-    for features, offset in row_blocks(task, dtype):
-        loss += row_loss(task.loss, offset).sum()
-        gradient += row_slope(task.loss, offset) @ features
-        hessian.addmm_((features * row_curvature(task.loss, offset)[:, None]).T, features)
-    return loss, gradient, hessian
+def _sums(task: TaskGradients, at: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    loss, spread = at.new_zeros(()), at.new_zeros(())
+    gradient, hessian = torch.zeros_like(at), at.new_zeros(len(at), len(at))
+    for features, offset in row_blocks(task, at.dtype):
+        outputs = torch.addmv(offset, features, at)
+        loss += row_loss(task.loss, outputs).sum()
+        gradient += row_slope(task.loss, outputs) @ features
+        hessian.addmm_((features * row_curvature(task.loss, outputs)[:, None]).T, features)
+        spread += row_curvature(task.loss, offset) @ features.square().sum(dim=1)
+    return loss, gradient, hessian, spread
 
 
 def _check_shapes(gradients: Mapping[str, TaskGradients]) -> None:
