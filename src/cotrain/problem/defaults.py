@@ -7,8 +7,10 @@ import math
 from cotrain.problem.options import NetworkOptions, TrainingOptions
 
 WIDTHS = (64, 128, 256)
-STEPS = 4000
+STEPS = 15_000
 """Optimizer steps that the default number of epochs allows; too few make every partner look harmful."""
+PATIENT_STEPS = 600
+"""Steps without improvement that end a training."""
 
 
 def default_network(features: int, rows: int, tasks: int) -> NetworkOptions:
@@ -38,8 +40,9 @@ def default_network(features: int, rows: int, tasks: int) -> NetworkOptions:
 def default_training(rows: int) -> TrainingOptions:
     """Return training options for ``rows`` training rows.
 
-    Batches are the largest power of two that leaves eight batches, between 16 and 128; epochs make about 4000 steps,
-    between 30 and 300; patience is a tenth of the epochs, at least 10.
+    Batches are the largest power of two that leaves eight batches, between 16 and 128; epochs make about
+    15,000 steps, between 30 and 300; patience is about 600 steps, between 10 and 30 epochs. Joint networks need more steps
+    than single ones: cut short, every partner looks harmful.
 
     Examples
     --------
@@ -47,5 +50,6 @@ def default_training(rows: int) -> TrainingOptions:
     [(16, 300), (128, 300), (128, 30)]
     """
     batch = min(128, max(16, 2 ** int(math.log2(max(rows, 8) / 8))))
-    epochs = min(300, max(30, STEPS // math.ceil(rows / batch)))
-    return TrainingOptions(batch_size=batch, epochs=epochs, patience=max(10, epochs // 10))
+    steps = math.ceil(rows / batch)
+    epochs = min(300, max(30, STEPS // steps))
+    return TrainingOptions(batch_size=batch, epochs=epochs, patience=min(30, max(10, PATIENT_STEPS // steps)))
