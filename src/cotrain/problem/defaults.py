@@ -41,8 +41,8 @@ def default_training(rows: int) -> TrainingOptions:
     """Return training options for ``rows`` training rows.
 
     Batches are the largest power of two that leaves eight batches, between 16 and 128; epochs make about 15,000 steps,
-    between 30 and 300; patience is about 600 steps, between 10 and 30 epochs. Joint networks need more steps than single
-    ones: cut short, every partner looks harmful.
+    between 30 and 300; patience is about 600 steps, between 10 and 30 epochs. Joint networks need more steps than
+    single ones: cut short, every partner looks harmful.
 
     Examples
     --------
