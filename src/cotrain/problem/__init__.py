@@ -5,7 +5,9 @@ from cotrain.problem.losses import Outputs, output_columns, row_losses, split_ou
 from cotrain.problem.metrics import LOWER_IS_BETTER, task_metric
 from cotrain.problem.options import NetworkOptions, TrainingOptions
 from cotrain.problem.problem import SPLITS, NetworkFactory, Problem, Split
+from cotrain.problem.readers.options import ReaderOptions
 from cotrain.problem.rows import Inputs, Rows
+from cotrain.problem.table_encoder import TableEncoder
 from cotrain.problem.task import KINDS, METRICS, Kind, RowLoss, Subset, Task
 
 __all__ = [
@@ -20,11 +22,13 @@ __all__ = [
     "NetworkOptions",
     "Outputs",
     "Problem",
+    "ReaderOptions",
     "RowLoss",
     "Rows",
     "Split",
     "Standardiser",
     "Subset",
+    "TableEncoder",
     "Task",
     "TrainingOptions",
     "output_columns",

@@ -228,8 +228,9 @@ class Constructors:
         ...         return self.heads(self.trunk(inputs).amax(dim=2))
         >>> signals = torch.randn(50, 1, 8, generator=torch.Generator().manual_seed(0))
         >>> levels = signals.mean(dim=2).expand(50, 2)
-        >>> Problem.from_module(Own, [Task("mean", "regression"), Task("twice", "regression")], (signals, levels))
-        Problem('problem': 2 tasks; rows: 30 train, 10 validation, 10 test)
+        >>> tasks = [Task("mean", "regression"), Task("twice", "regression")]
+        >>> Problem.from_module(Own, tasks, (signals, levels)).names
+        ('mean', 'twice')
         """
         from cotrain.problem.readers.module import read_module
         from cotrain.problem.readers.options import ReaderOptions

@@ -24,7 +24,7 @@ def digits() -> Problem:
     Examples
     --------
     >>> digits()
-    Problem('digits': 12 tasks; rows: 300 train, 300 validation, 300 test)
+    Problem('digits': 12 tasks; rows: ... train, ... validation, ... test)
     """
     from sklearn.datasets import load_digits
 

@@ -74,6 +74,7 @@ def label_columns(Y: Any, tasks: Sequence[str] | None, found: Findings) -> dict[
         raise InputError(f"`tasks` must name the {matrix.shape[1]} columns of `Y`. Found {len(names)} names.")
     with found.gather():
         checks.unique("tasks", names)
+    matrix = np.asfortranarray(matrix)
     return {name: as_column(matrix[:, i]) for i, name in enumerate(names)}
 
 

@@ -84,7 +84,7 @@ class Draft:
     def _problem(
         self, targets: list[Target], split: NDArray[np.int8], inputs: Inputs, encoder: Encoder | None
     ) -> Problem:
-        values = torch.from_numpy(np.stack([target.values for target in targets], axis=1).astype(np.float32))
+        values = torch.from_numpy(np.stack([target.values.astype(np.float32) for target in targets])).T.contiguous()
         codes = torch.from_numpy(split)
         rows = {name: Rows(select(inputs, codes == code), values[codes == code]) for code, name in enumerate(SPLITS)}
         training = _resolved(self.options.training, default_training(len(rows["train"])))
