@@ -8,6 +8,7 @@ from cotrain.grouping.grouping import Grouping
 from cotrain.grouping.hierarchical import Hierarchical
 from cotrain.grouping.mixture import Mixture
 from cotrain.grouping.network_selection import NetworkSelection
+from cotrain.grouping.overlapping_density import OverlappingDensity
 from cotrain.grouping.random_groups import RandomGroups
 from cotrain.grouping.registry import GROUPERS
 from cotrain.grouping.selection.budget import CostBudget, LinearCost
@@ -29,6 +30,7 @@ __all__ = [
     "LinearCost",
     "Mixture",
     "NetworkSelection",
+    "OverlappingDensity",
     "RandomGroups",
     "Semisoft",
     "Spectral",

@@ -11,12 +11,14 @@ from cotrain.grouping.co_clustering import SpectralCoClustering
 from cotrain.grouping.hierarchical import Hierarchical
 from cotrain.grouping.mixture import Mixture
 from cotrain.grouping.network_selection import NetworkSelection
+from cotrain.grouping.overlapping_density import OverlappingDensity
 from cotrain.grouping.random_groups import RandomGroups
 from cotrain.grouping.semisoft import Semisoft
 from cotrain.grouping.spectral import Spectral
 
 GROUPERS: dict[str, Callable[..., Grouper]] = {
     AverageDensity.name: AverageDensity,
+    OverlappingDensity.name: OverlappingDensity,
     NetworkSelection.name: NetworkSelection,
     Spectral.name: Spectral,
     SpectralCoClustering.name: SpectralCoClustering,

@@ -110,15 +110,17 @@ class ColumnGeneration:
     def _integral(
         self, reduced: Matrix, pool: NDArray[np.int64], bound: float, incumbent: list[int], value: float
     ) -> Optimum:
-        """Solve over the subsets that an optimum could hold."""
-        gap = max(bound - value, 0.0)
-        if gap <= _EPSILON * max(1.0, abs(bound)):
-            return Optimum(incumbent, value, exact=True)
-        possible = np.union1d(np.flatnonzero(reduced >= -gap - _EPSILON), pool)
-        if len(possible) > _MOST_COLUMNS:
-            return Optimum(incumbent, bound, exact=False)
-        chosen = possible[self._chosen(possible)]
-        return Optimum(chosen.tolist(), float(self.worth[chosen].sum()), exact=True)
+        """Solve over the subsets found, then over all that an optimum could still hold."""
+        possible = pool
+        for _ in range(2):
+            if bound - value <= _EPSILON * max(1.0, abs(bound)):
+                return Optimum(incumbent, value, exact=True)
+            chosen = possible[self._chosen(possible)]
+            incumbent, value = chosen.tolist(), float(self.worth[chosen].sum())
+            possible = np.union1d(np.flatnonzero(reduced >= min(value - bound, 0.0) - _EPSILON), pool)
+            if len(possible) > _MOST_COLUMNS:
+                return Optimum(incumbent, bound, exact=False)
+        return Optimum(incumbent, value, exact=True)
 
     def _chosen(self, possible: NDArray[np.int64]) -> NDArray[np.bool_]:
         low = np.append(np.ones(self._tasks), self.count.most if self.count.exact else 0)
