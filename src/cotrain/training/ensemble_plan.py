@@ -58,7 +58,7 @@ class EnsemblePlan:
                 own = SubsetData.of(self.problem, subset, self.data.label_weights.device)
                 flops[shapes] = flops_per_row(network, own, self.problem.training.batch_size)
             members.append(Member(subset, seed, network, flops[shapes]))
-        return Ensemble(self.layout, self.data, members, self.problem.training).run()
+        return Ensemble(self.layout, self.data, members, self.problem.training).run() if members else iter(())
 
 
 def plan_ensembles(problem: Problem, jobs: Sequence[Job], device: torch.device) -> EnsemblePlan | None:
