@@ -117,3 +117,8 @@ def test_standardised_matrices(seed: int, features: int) -> None:
     np.testing.assert_allclose(encoded[:, features], 0, atol=1e-6)
     np.testing.assert_array_equal(encoded[:, -1], matrix[:, -1])
     assert Standardiser.from_dict(json.loads(json.dumps(standardiser.to_dict()))) == standardiser
+
+
+def test_one_broken_reading_is_held_within_ten_deviations() -> None:
+    standardiser = Standardiser.fit(np.array([[-1.0, 0.0], [1.0, 1.0]]))
+    assert standardiser.transform(np.array([[177.0, 5.0], [-1e9, 0.0]])).tolist() == [[10, 5], [-10, 0]]

@@ -92,7 +92,8 @@ class Constructors:
         tasks
             Names of the columns of ``Y``; by default its column names, or ``task0``, ``task1``, ...
         standardise
-            Shift and scale inputs to mean 0 and deviation 1 over training rows, columns of zeros and ones excepted.
+            Shift and scale inputs to mean 0 and deviation 1 over training rows and hold them within ten deviations,
+            columns of zeros and ones excepted.
         **options
             See :class:`~cotrain.problem.readers.options.ReaderOptions`; ``split`` is an array of codes.
 

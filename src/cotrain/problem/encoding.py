@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import StandardScaler
 
 
+LIMIT = 10.0
+"""Deviations beyond which a standardised input is held."""
+
+
 class Encoder(Protocol):
     """What turns rows as the user has them into rows as a network takes them, new ones too."""
 
@@ -26,6 +30,8 @@ class Encoder(Protocol):
 @dataclass(frozen=True)
 class Standardiser:
     """Shifts and scales the columns of a matrix; columns of zeros and ones stay as they are.
+
+    Results beyond ten deviations are held there, so that one broken reading cannot decide a whole task's loss.
 
     Parameters
     ----------
@@ -54,11 +60,11 @@ class Standardiser:
         return cls(tuple(center.tolist()), tuple(scale.tolist()))
 
     def transform(self, rows: NDArray[Any]) -> NDArray[np.float32]:
-        """Return ``(rows - center) / scale`` in single precision."""
+        """Return ``(rows - center) / scale`` in single precision, limited to ten deviations."""
         center, scale = np.array(self.center), np.array(self.scale)
         changed = (center != 0) | (scale != 1)
         encoded = rows.astype(np.float32)
-        encoded[:, changed] = (rows[:, changed] - center[changed]) / scale[changed]
+        encoded[:, changed] = np.clip((rows[:, changed] - center[changed]) / scale[changed], -LIMIT, LIMIT)
         return encoded
 
     def to_dict(self) -> dict[str, Any]:
