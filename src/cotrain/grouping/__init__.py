@@ -4,6 +4,8 @@ from cotrain.grouping.affinity_propagation import AffinityPropagation
 from cotrain.grouping.average_density import AverageDensity
 from cotrain.grouping.base import Grouper
 from cotrain.grouping.co_clustering import SpectralCoClustering
+from cotrain.grouping.diagnosis import Diagnosis, Placement
+from cotrain.grouping.diagnostics import diagnose
 from cotrain.grouping.grouping import Grouping
 from cotrain.grouping.hierarchical import Hierarchical
 from cotrain.grouping.mixture import Mixture
@@ -24,6 +26,7 @@ __all__ = [
     "CandidateNetworks",
     "Constraints",
     "CostBudget",
+    "Diagnosis",
     "Grouper",
     "Grouping",
     "Hierarchical",
@@ -31,8 +34,10 @@ __all__ = [
     "Mixture",
     "NetworkSelection",
     "OverlappingDensity",
+    "Placement",
     "RandomGroups",
     "Semisoft",
     "Spectral",
     "SpectralCoClustering",
+    "diagnose",
 ]
