@@ -20,19 +20,6 @@ from cotrain.affinity.registry import ESTIMATORS
 from cotrain.cli.main import main
 
 OPTIONS = ["--networks", "2", "--seeds", "2", "--random-draws", "1", "--epochs", "40", "--hidden", "4"]
-    "--networks",
-    "2",
-    "--seeds",
-    "2",
-    "--random-draws",
-    "1",
-    "--epochs",
-    "40",
-    "--patience",
-    "4",
-    "--hidden",
-    "4",
-]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cotrain.problem.problem import Problem
 
 DEMO = "demo"
-_DATA = ("targets", "inputs", "ignore", "split", "kinds", "unusable")
+_DATA = ("targets", "inputs", "ignore", "split", "kinds", "missing_inputs", "unusable")
 _NETWORK = ("hidden", "dropout")
 _TRAINING = ("learning_rate", "weight_decay", "batch_size", "epochs", "patience")
 
@@ -33,6 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--kinds", metavar="A=KIND", type=_kinds, help="kinds of targets, where not as inferred: a=regression"
     )
+    group.add_argument("--missing-inputs", metavar="WHAT", help="refuse (default) or impute empty cells of inputs")
     group.add_argument("--unusable", metavar="WHAT", help="refuse (default) or drop targets that cannot be learned")
     group.add_argument("--hidden", metavar="W,W", type=_widths, help="widths of the shared layers, such as 64,64")
     group.add_argument("--dropout", metavar="P", type=float, help="probability of dropping a hidden unit")
