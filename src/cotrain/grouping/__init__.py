@@ -8,6 +8,7 @@ from cotrain.grouping.diagnosis import Diagnosis, Placement
 from cotrain.grouping.diagnostics import diagnose
 from cotrain.grouping.grouping import Grouping
 from cotrain.grouping.hierarchical import Hierarchical
+from cotrain.grouping.measured_search import MeasuredSearch
 from cotrain.grouping.mixture import Mixture
 from cotrain.grouping.network_selection import NetworkSelection
 from cotrain.grouping.overlapping_density import OverlappingDensity
@@ -31,6 +32,7 @@ __all__ = [
     "Grouping",
     "Hierarchical",
     "LinearCost",
+    "MeasuredSearch",
     "Mixture",
     "NetworkSelection",
     "OverlappingDensity",
