@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.preprocessing import StandardScaler
 
-
 LIMIT = 10.0
 """Deviations beyond which a standardised input is held."""
 
@@ -64,8 +63,8 @@ class Standardiser:
         center, scale = np.array(self.center), np.array(self.scale)
         changed = (center != 0) | (scale != 1)
         encoded = rows.astype(np.float32)
-        encoded[:, changed] = np.clip((rows[:, changed] - center[changed]) / scale[changed], -LIMIT, LIMIT)
-        return encoded
+        encoded[:, changed] = (rows[:, changed] - center[changed]) / scale[changed]
+        return encoded.clip(-LIMIT, LIMIT)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything learned as plain values."""
