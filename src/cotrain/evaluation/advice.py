@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import stats
 
+from cotrain.evaluation.intervals import t_interval
 from cotrain.evaluation.verdict import Advice, Arm, ArmName, Comparison
 
-CONFIDENCE = 0.95
 _PAIRS: tuple[tuple[ArmName, ArmName], ...] = (
     ("chosen", "all-in-one"),
     ("chosen", "one-per-task"),
@@ -51,22 +49,10 @@ def advise(comparisons: tuple[Comparison, ...], networks: int) -> tuple[Advice, 
 
 def _comparison(arm: ArmName, baseline: ArmName, arms: Mapping[ArmName, Arm]) -> Comparison:
     gains = (1.0 - arms[arm].test_loss / arms[baseline].test_loss).mean(axis=1)
-    low, high = t_interval(gains)
-    return Comparison(arm, baseline, float(gains.mean()), low, high)
-
-
-def t_interval(values: NDArray[np.float64], confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Return Student's interval of the mean; unbounded when there is one value.
-
-    Examples
-    --------
-    >>> [round(end, 3) for end in t_interval(np.array([0.1, 0.2, 0.3]))]
-    [-0.048, 0.448]
-    """
-    if len(values) < 2:
-        return float("-inf"), float("inf")
-    half = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return float(values.mean() - half), float(values.mean() + half)
+    mean, half_width = (float(part) for part in t_interval(gains))
+    known = np.isfinite(half_width)
+    low, high = (mean - half_width, mean + half_width) if known else (-np.inf, np.inf)
+    return Comparison(arm, baseline, mean, low, high)
 
 
 def _words(comparison: Comparison) -> str:

@@ -1,0 +1,120 @@
+"""The report: self-contained, escaped, the same every time, and true to what it reports."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.reporting.factory import HOSTILE, make_trained
+
+from cotrain.errors import InputError
+from cotrain.evaluation.trained import TrainedGroups
+from cotrain.reporting.page import page, report
+from cotrain.reporting.summary import summary
+
+
+class _Reader(HTMLParser):
+    """Collects what a browser would see."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.loads: list[str] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value or "")
+            if name in {"src", "href", "xlink:href", "action"} or name.startswith("on"):
+                self.loads.append(value or "")
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def _read(text: str) -> _Reader:
+    reader = _Reader()
+    reader.feed(text)
+    return reader
+
+
+@pytest.mark.parametrize("tasks", [1, 2, 5, 30])
+def test_it_loads_nothing_and_stays_small(tasks: int) -> None:
+    text = page(make_trained(tasks))
+    reader = _read(text)
+    assert all(load.startswith(("#", "data:image/png;base64,")) for load in reader.loads)
+    assert not re.search(r"url\((?!#)", text)
+    assert "script" not in reader.tags
+    assert len(text) < 1_000_000
+    assert len(reader.ids) == len(set(reader.ids))
+
+
+def test_three_hundred_tasks_are_still_one_small_file() -> None:
+    assert len(page(make_trained(300, networks=8))) < 2_000_000
+
+
+def test_hostile_names_are_text() -> None:
+    trained = make_trained([HOSTILE, '"><img src=x onerror=alert(1)>', "c"])
+    trained = replace(trained, name="<b>bold</b>", settings={"<i>": "</pre><script>alert(1)</script>"})
+    reader = _read(page(trained))
+    assert not {"script", "b", "i"} & set(reader.tags)
+    assert reader.tags.count("img") == 0
+    assert not [load for load in reader.loads if "alert" in load]
+    assert any("<b>bold</b>" in text for text in reader.text)
+
+
+def test_the_same_outcome_gives_the_same_bytes() -> None:
+    assert page(make_trained(6)) == page(make_trained(6))
+
+
+def test_it_says_what_was_found() -> None:
+    trained = make_trained(6)
+    text = " ".join(_read(page(trained)).text)
+    assert trained.verdict.sentence in text
+    assert "The base model had not converged." in text
+    assert "k chosen on held-out subsets." in text
+    for arm in trained.verdict.arms.values():
+        assert f"{arm.test_loss.mean():.4g}" in text
+    for task in trained.verdict.tasks:
+        assert task in text
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_few_seeds(seeds: int) -> None:
+    text = page(make_trained(4, seeds=seeds))
+    assert ("no interval" in text) == (seeds == 1)
+
+
+def test_without_an_estimate_and_with_gaps() -> None:
+    trained = make_trained(4)
+    assert "Who helps whom" not in page(replace(trained, estimate=None))
+    estimate = trained.estimate
+    assert estimate is not None
+    matrix = np.where(np.arange(16).reshape(4, 4) % 3 == 1, np.nan, estimate.matrix)
+    assert "Who helps whom" in page(replace(trained, estimate=replace(estimate, matrix=matrix)))
+
+
+def test_files_are_not_overwritten_unasked(tmp_path: Path) -> None:
+    trained, path = make_trained(3), tmp_path / "report.html"
+    assert report(trained, path) == path
+    with pytest.raises(InputError, match="exists already"):
+        report(trained, path)
+    report(trained, path, overwrite=True)
+    with pytest.raises(InputError, match="`path` must be one of"):
+        report(trained, tmp_path / "report.txt")
+
+
+@pytest.mark.parametrize("trained", [make_trained(5), make_trained(1), replace(make_trained(3), estimate=None)])
+def test_the_summary_is_plain(trained: TrainedGroups) -> None:
+    content = json.loads(json.dumps(summary(trained), default=float))
+    assert content["sentence"] == trained.verdict.sentence
+    assert len(content["tasks"]) == len(trained.verdict.tasks)
+    assert {row["arm"] for row in content["arms"]} == set(trained.verdict.arms)
