@@ -22,7 +22,7 @@ TaskWeights: TypeAlias = Mapping[str, float] | Literal["rows"] | None
 
 _FACTOR_VALUES = 1 << 24
 """Most values of the Cholesky factors held at once (64 MiB of float32)."""
-_COMMON_CORRECTIONS = 4
+_COMMON_CORRECTIONS = 1
 """Corrections of the common point; it need not be exact, only near."""
 
 

@@ -91,7 +91,7 @@ def _sums(task: TaskGradients, at: Tensor) -> tuple[Tensor, Tensor, Tensor, Tens
         loss += row_loss(task.loss, outputs).sum()
         gradient += row_slope(task.loss, outputs) @ features
         hessian.addmm_((features * row_curvature(task.loss, outputs)[:, None]).T, features)
-        spread += row_curvature(task.loss, offset) @ features.square().sum(dim=1)
+        spread += row_curvature(task.loss, offset) @ torch.linalg.vecdot(features, features)
     return loss, gradient, hessian, spread
 
 
