@@ -70,6 +70,7 @@ CASES: list[tuple[str, Change | None, dict[str, Any], str]] = [
         "`inputs` must not hold targets, ignored columns or the split column. Found 'ill'.",
     ),
     ("unknown split", None, {"split": "prat"}, "`split` names 'prat', which does not exist. Did you mean 'part'?"),
+    ("split codes", None, {"split": [0, 1, 2] * 30}, "`split` must be a name in the data. Found list."),
     ("unknown kind", None, {"kinds": {"scroe": "binary"}}, "`kinds` names 'scroe', which does not exist."),
     ("unknown metric's task", None, {"metrics": {"wrad": "f1"}}, "`metrics` names 'wrad', which does not exist."),
     (

@@ -41,7 +41,7 @@ def read_npz(
         raise InputError(f"{LAYOUTS} '{path}' holds {sorted(arrays)}.")
     names = [str(name) for name in arrays["tasks"]]
     wanted = [str(name) for name in targets] if targets is not None else names
-    split = options.split or ("split" if "split" in arrays else None)
+    split = options.split_name or ("split" if "split" in arrays else None)
     _check_names(wanted, names, split, arrays)
     options = replace(options, name=options.name or path.stem, split=None)
     shared: dict[str, Any] = {

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypedDict
 
 from cotrain import checks
+from cotrain.errors import InputError
 from cotrain.problem.options import NetworkOptions, TrainingOptions
 from cotrain.problem.task import KINDS, Kind
 
@@ -82,3 +83,10 @@ class ReaderOptions:
         if self.kinds is None or isinstance(self.kinds, str):
             return self.kinds
         return self.kinds.get(target)
+
+    @property
+    def split_name(self) -> str | None:
+        """Where a reader that looks up the split by name finds it."""
+        if self.split is not None and not isinstance(self.split, str):
+            raise InputError(f"`split` must be a name in the data. Found {type(self.split).__name__}.")
+        return self.split or None

@@ -40,9 +40,10 @@ def read_table(
     checks.one_of("missing_inputs", missing_inputs, ("refuse", "impute"))
     _refuse_one_text(targets=targets, inputs=inputs, ignore=ignore)
     columns = table_columns(data)
-    reserved = {*targets, *ignore, *([options.split] if options.split else [])}
+    split = options.split_name
+    reserved = {*targets, *ignore, *([split] if split else [])}
     chosen = list(inputs) if inputs is not None else [name for name in columns if name not in reserved]
-    found = _name_faults(columns, targets, chosen, ignore, options.split)
+    found = _name_faults(columns, targets, chosen, ignore, split)
     used = {name: columns[name] for name in chosen if name in columns and name not in reserved}
     if not used:
         found.refuse()
@@ -50,14 +51,14 @@ def read_table(
     name = options.name
     if isinstance(data, str | Path):
         recipe["data"], name = str(Path(data).resolve()), name or Path(data).name.split(".")[0]
-    if options.split:
-        recipe["split"] = options.split
+    if split:
+        recipe["split"] = split
     labels = {target: columns[target] for target in targets if target in columns}
     draft = Draft(
         len(next(iter(columns.values()))),
         read_targets(labels, options, found),
         _table_encoder(used, impute=missing_inputs == "impute"),
-        replace(options, split=columns.get(options.split) if options.split else None, name=name),
+        replace(options, split=columns.get(split) if split else None, name=name),
         recipe=recipe,
     )
     return draft.assemble(found)
@@ -70,7 +71,11 @@ def _refuse_one_text(**parameters: Sequence[str] | None) -> None:
 
 
 def _name_faults(
-    columns: Mapping[str, Column], targets: Sequence[str], inputs: Sequence[str], ignore: Sequence[str], split: Any
+    columns: Mapping[str, Column],
+    targets: Sequence[str],
+    inputs: Sequence[str],
+    ignore: Sequence[str],
+    split: str | None,
 ) -> Findings:
     found = Findings()
     named = {"targets": targets, "inputs": inputs, "ignore": ignore, "split": [split] if split else []}
