@@ -16,6 +16,7 @@ from torch import Tensor
 
 from cotrain.affinity.linear_fits import SubsetFits, TaskWeights, fit_subsets
 from cotrain.affinity.linear_rows import linear_losses
+from cotrain.affinity.task_statistics import task_statistics
 from cotrain.errors import InputError
 from cotrain.gradients.task_gradients import LinearLoss, TaskGradients
 
@@ -251,6 +252,14 @@ def test_half_precision_features_are_computed_in_float32() -> None:
     assert linear_losses(tasks, fits.coefficients).dtype == torch.float32
 
 
+def test_shared_statistics_lead_to_the_same_optimum() -> None:
+    tasks, mask = draw_tasks(12), all_subsets(3)
+    own = fit_subsets(tasks, mask, strength=0.1, corrections=12)
+    shared = fit_subsets(tasks, mask, strength=0.1, corrections=12, statistics=task_statistics(tasks))
+    assert own.ridge == pytest.approx(shared.ridge)
+    torch.testing.assert_close(own.coefficients, shared.coefficients, rtol=1e-6, atol=1e-9)
+
+
 def test_small_chunks_give_the_same_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     tasks, mask = draw_tasks(11), all_subsets(3)
     whole = fit_subsets(tasks, mask, strength=0.1)
@@ -282,7 +291,9 @@ def test_a_hessian_too_flat_for_float32_is_fitted_in_float64() -> None:
         ({"weights": {"t0": 1.0}}, "`weights` must be 'rows' or a positive number for each"),
         ({"weights": "columns"}, "`weights` must be 'rows'"),
         ({"weights": {"t0": 1.0, "t1": 0.0, "t2": 1.0}}, "`weights` must be 'rows'"),
-        ({"gradients": {}}, "`gradients` must hold at least one task"),
+        ({"gradients": {}}, "`gradients` must hold rows of at least one task"),
+        ({"gradients": {"a": draw_task(0, 0, 2, "square")}}, r"`gradients` must hold rows .*\['a'\]"),
+        ({"statistics": task_statistics({"a": draw_task(0, 3, 5, "square")})}, "`statistics` must be of the tasks"),
         ({"gradients": {"a": draw_task(0, 3, 2, "square"), "b": draw_task(0, 3, 4, "square")}}, "same dimension"),
     ],
 )

@@ -118,7 +118,7 @@ def fit_subsets(
     >>> fits.coefficients.round(decimals=3).tolist()
     [[-2.0], [0.0]]
     """
-    _check(gradients, mask, strength, corrections)
+    _check(gradients, mask, strength, corrections, statistics)
     shared = task_statistics(gradients) if statistics is None else statistics
     objective = _objective(gradients, shared, mask, strength, weights)
     if corrections and statistics is None:
@@ -175,7 +175,15 @@ def _task_weights(statistics: TaskStatistics, weights: TaskWeights) -> Tensor:
     return rows.new_tensor([weights[name] for name in statistics.tasks]) * (rows > 0)
 
 
-def _check(gradients: Mapping[str, TaskGradients], mask: Tensor, strength: float, corrections: int) -> None:
+def _check(
+    gradients: Mapping[str, TaskGradients],
+    mask: Tensor,
+    strength: float,
+    corrections: int,
+    statistics: TaskStatistics | None,
+) -> None:
+    if not any(len(task) for task in gradients.values()):
+        raise InputError(f"`gradients` must hold rows of at least one task. Found none in {list(gradients)}.")
     if mask.dtype != torch.bool or mask.dim() != 2 or mask.shape[1] != len(gradients):
         raise InputError(
             f"`mask` must be boolean with shape (subsets, {len(gradients)}), one column per task. "
@@ -184,3 +192,5 @@ def _check(gradients: Mapping[str, TaskGradients], mask: Tensor, strength: float
     if not 0 < strength < float("inf"):
         raise InputError(f"`strength` must be positive and finite. Found {strength}.")
     checks.at_least("corrections", corrections, 0)
+    if statistics is not None and statistics.tasks != tuple(gradients):
+        raise InputError(f"`statistics` must be of the tasks {list(gradients)}. Found {list(statistics.tasks)}.")
