@@ -34,6 +34,7 @@ def interrupt_after(writings: int, monkeypatch: pytest.MonkeyPatch) -> None:
             raise InterruptedTrainingError
 
     monkeypatch.setattr(Checkpoint, "save", counted)
+    monkeypatch.setattr("cotrain.training.checkpoint.MOST_OF_THE_TIME", 0)
 
 
 def checkpoint_of(problem: Problem, folder: Path, monkeypatch: pytest.MonkeyPatch, *, writings: int = 2) -> Path:

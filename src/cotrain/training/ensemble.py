@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from cotrain.cost import Cost
 from cotrain.execution.threads import threads
 from cotrain.problem.options import TrainingOptions
 from cotrain.problem.rows import select
 from cotrain.problem.task import Subset
+from cotrain.training.checkpoint import State
 from cotrain.training.feed import Feed
 from cotrain.training.fit import Fit
 from cotrain.training.flops import FlopsPerRow
 from cotrain.training.history import History, refuse_divergence
 from cotrain.training.layout import Layout, folded
-from cotrain.training.loop import fit_of, optimizer_of, threads_for
+from cotrain.training.loop import fit_of, threads_for
+from cotrain.training.optimizer import keep_members, optimizer_of, optimizer_state, restore_optimizer
 from cotrain.training.subset_data import SubsetData, label_weights, steps_per_epoch
+from cotrain.training.tensor_file import prefixed, unprefixed
 
 ROWS_AT_ONCE = 2**18
 
@@ -90,8 +92,13 @@ class Ensemble:
         self._judged = data.validation.observed.any(dim=0).cpu().numpy()
         self._clock = 0.0
 
-    def run(self) -> Iterator[Fit]:
+    def run(self, after_epochs: Callable[[Ensemble], object]) -> Iterator[Fit]:
         """Train, and return each member's fit when it has stopped.
+
+        Parameters
+        ----------
+        after_epochs
+            Called when some members have ended an epoch and not all have stopped.
 
         Raises
         ------
@@ -102,18 +109,51 @@ class Ensemble:
             with threads(threads_for(self._flops_per_step())):
                 stopped = self._advance()
             yield from map(self._fit, stopped)
-            self._keep([number for number in range(len(self._members)) if number not in stopped])
+            if stopped:
+                self._keep([number for number in range(len(self._members)) if number not in stopped])
+            if self._members:
+                after_epochs(self)
+
+    def state(self) -> State:
+        """Return all that the members which have not stopped need to go on."""
+        parts: dict[str, Mapping[str, Tensor]] = {
+            "weights.": self._weights,
+            "best.": self._best,
+            "optimizer.": optimizer_state(self._optimizer),
+            "history.": {
+                str(number): torch.from_numpy(np.stack(member.history.losses))
+                for number, member in enumerate(self._members)
+                if len(member.history)
+            },
+        }
+        tensors = {"losses": self._losses}
+        for prefix, part in parts.items():
+            tensors |= prefixed(prefix, part)
+        members = [[list(member.subset), member.seed] for member in self._members]
+        return {"members": members, "clock": self._clock, "place": self._feed.place()}, tensors
+
+    def restore(self, state: State) -> None:
+        """Bring a fresh ensemble of the same members to a state."""
+        header, tensors = state
+        device = self._losses.device
+        with torch.no_grad():
+            for name, value in unprefixed("weights.", tensors).items():
+                self._weights[name].copy_(value)
+        self._best = {name: value.to(device, copy=True) for name, value in unprefixed("best.", tensors).items()}
+        restore_optimizer(self._optimizer, unprefixed("optimizer.", tensors))
+        for number, losses in unprefixed("history.", tensors).items():
+            self._members[int(number)].history = History(losses.numpy())
+        self._losses, self._clock = tensors["losses"].to(device, copy=True), header["clock"]
+        self._feed.go_to(header["place"])
 
     def _advance(self) -> list[int]:
-        """Take steps until some members have stopped; seconds are shared equally among all."""
-        stopped: list[int] = []
-        while not stopped:
-            start = time.perf_counter()
+        """Take steps until some members end an epoch, and return those that stop; all share the seconds equally."""
+        start = time.perf_counter()
+        self._step()
+        while not len(ended := self._feed.at_epoch_end()):
             self._step()
-            ended = self._feed.at_epoch_end()
-            if len(ended):
-                stopped = self._judge(ended)
-            self._clock += (time.perf_counter() - start) / len(self._members)
+        stopped = self._judge(ended)
+        self._clock += (time.perf_counter() - start) / len(self._members)
         return stopped
 
     def _step(self) -> None:
@@ -178,7 +218,8 @@ class Ensemble:
             name: nn.Parameter(value.detach()[numbers], requires_grad=value.requires_grad)
             for name, value in self._weights.items()
         }
-        self._optimizer = _kept(self._optimizer, optimizer_of(self._weights.values(), self._options), numbers)
+        fresh = optimizer_of(self._weights.values(), self._options)
+        self._optimizer = keep_members(self._optimizer, fresh, numbers)
 
     def _weigh(self, number: int) -> Tensor:
         columns, observed = self._columns[number], self._data.train.observed
@@ -197,13 +238,3 @@ def _stacked(layout: Layout, members: Sequence[Member]) -> dict[str, nn.Paramete
         name: nn.Parameter(torch.stack([part[name] for part in parts]), requires_grad=whole.requires_grad)
         for name, whole in layout.network.named_parameters()
     }
-
-
-def _kept(optimizer: Optimizer, fresh: Optimizer, numbers: list[int]) -> Optimizer:
-    """Move the state of some members to a fresh optimizer."""
-    state = {
-        index: {key: value[numbers] if value.dim() else value for key, value in own.items()}
-        for index, own in optimizer.state_dict()["state"].items()
-    }
-    fresh.load_state_dict({"state": state, "param_groups": fresh.state_dict()["param_groups"]})
-    return fresh

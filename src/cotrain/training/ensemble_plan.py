@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from cotrain.problem.problem import Problem
 from cotrain.training.ensemble import Ensemble, Member
-from cotrain.training.fit import Fit
 from cotrain.training.flops import FlopsPerRow, flops_per_row
 from cotrain.training.layout import Layout
 from cotrain.training.stacking import find_layout
@@ -48,8 +47,8 @@ class EnsemblePlan:
         """Return the jobs in parts that train as one ensemble each."""
         return (jobs[start : start + self.size] for start in range(0, len(jobs), self.size))
 
-    def train(self, networks: Mapping[Job, nn.Module]) -> Iterator[Fit]:
-        """Train the networks of some jobs and return each fit when it is ready."""
+    def ensemble(self, networks: Mapping[Job, nn.Module]) -> Ensemble:
+        """Return the untrained ensemble of some jobs' networks."""
         flops: dict[object, FlopsPerRow] = {}
         members = []
         for (subset, seed), network in networks.items():
@@ -58,7 +57,7 @@ class EnsemblePlan:
                 own = SubsetData.of(self.problem, subset, self.data.label_weights.device)
                 flops[shapes] = flops_per_row(network, own, self.problem.training.batch_size)
             members.append(Member(subset, seed, network, flops[shapes]))
-        return Ensemble(self.layout, self.data, members, self.problem.training).run() if members else iter(())
+        return Ensemble(self.layout, self.data, members, self.problem.training)
 
 
 def plan_ensembles(problem: Problem, jobs: Sequence[Job], device: torch.device) -> EnsemblePlan | None:

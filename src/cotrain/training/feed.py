@@ -40,6 +40,16 @@ class Feed:
         self._epoch = np.full(len(rows), -1)
         self.start_epoch(range(len(rows)))
 
+    def place(self) -> list[tuple[int, int]]:
+        """Return each member's epoch and the number of its next batch there."""
+        return list(zip(self._epoch.tolist(), self._next.tolist(), strict=True))
+
+    def go_to(self, place: Sequence[tuple[int, int]]) -> None:
+        """Go to a place that :meth:`place` returned."""
+        self._epoch = np.array([epoch - 1 for epoch, _ in place])
+        self.start_epoch(range(len(place)))
+        self._next = np.array([batch for _, batch in place])
+
     def take(self) -> tuple[Tensor, Tensor]:
         """Return row numbers ``(members, batch)`` and the share of each row in its batch's mean, zero for padding."""
         device = self._index.device

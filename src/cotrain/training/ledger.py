@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from cotrain.cost import Cost
 from cotrain.problem.problem import Problem
 from cotrain.problem.task import Subset
+from cotrain.training.checkpoint import Checkpoint
 from cotrain.training.fit import Fit
-from cotrain.training.tensor_file import add_tensor, load_tensors, save_tensors
+from cotrain.training.tensor_file import add_tensor, load_tensors, prefixed, save_tensors, unprefixed
+from cotrain.training.untrained import Job
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 class Ledger:
-    """Finished fits of one problem, one file each: ``fits/<digest of subset and seed>.safetensors``.
+    """Finished fits of one problem, one file each in ``fits``; trainings under way likewise in ``checkpoints``.
 
     A file states the problem's data and options, the network's structure and its untrained weights. A file of another
     problem or network is refused by name, never recalled.
@@ -41,7 +44,7 @@ class Ledger:
     def recall(self, subset: Subset, seed: int, untrained: nn.Module) -> Fit | None:
         """Return a finished fit, its weights put into ``untrained``; None when it is not finished."""
         expected = {"kind": "fit", **self.origin(subset, seed, untrained)}
-        found = load_tensors(self.path("fits", subset, seed), expected)
+        found = load_tensors(self.path(subset, seed), expected)
         if found is None:
             return None
         header, tensors = found
@@ -62,7 +65,7 @@ class Ledger:
         header = {"kind": "fit", **origin, "steps": fit.steps, "converged": fit.converged, "cost": fit.cost.to_dict()}
         arrays = {"validation_loss": torch.from_numpy(fit.validation_loss), "curve": torch.from_numpy(fit.curve)}
         tensors = prefixed("network.", fit.network.state_dict()) | arrays
-        save_tensors(self.path("fits", fit.subset, fit.seed), header, tensors)
+        save_tensors(self.path(fit.subset, fit.seed), header, tensors)
 
     def origin(self, subset: Subset, seed: int, untrained: nn.Module) -> dict[str, Any]:
         """Return what a stored result depends on, as plain values."""
@@ -73,9 +76,18 @@ class Ledger:
             "network": network_digest(untrained),
         }
 
-    def path(self, room: str, subset: Subset, seed: int) -> Path:
-        """Return the file of one fit in one of the ledger's folders."""
-        name = hashlib.sha256("\x1f".join([*subset, str(seed)]).encode()).hexdigest()[:24]
+    def path(self, subset: Subset, seed: int) -> Path:
+        """Return the file of one fit."""
+        return self._file("fits", [[list(subset), seed]])
+
+    def checkpoint(self, jobs: Sequence[Job], untrained: nn.Module, *, every: float) -> Checkpoint:
+        """Return the checkpoint of jobs that train together, or of a single one."""
+        listed = [[list(subset), seed] for subset, seed in jobs]
+        origin = {"jobs": listed, "problem": self.problem.fingerprint, "network": network_digest(untrained)}
+        return Checkpoint(self._file("checkpoints", listed), origin, every=every)
+
+    def _file(self, room: str, jobs: list[list[object]]) -> Path:
+        name = hashlib.sha256(json.dumps(jobs).encode()).hexdigest()[:24]
         return self.folder / room / f"{name}.safetensors"
 
 
@@ -94,13 +106,3 @@ def network_digest(network: nn.Module) -> str:
     for name, value in sorted(network.state_dict().items()):
         add_tensor(digest, name, value)
     return digest.hexdigest()
-
-
-def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors with ``prefix`` before every name."""
-    return {prefix + name: value for name, value in tensors.items()}
-
-
-def unprefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors whose name starts with ``prefix``, without it."""
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

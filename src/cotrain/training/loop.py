@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import Optimizer
 
 from cotrain.cost import Cost
 from cotrain.execution.threads import threads
@@ -16,13 +17,15 @@ from cotrain.problem.options import TrainingOptions
 from cotrain.problem.rows import select
 from cotrain.problem.task import Subset
 from cotrain.seeding import seeded
+from cotrain.training.checkpoint import State
 from cotrain.training.evaluation import mean_losses
 from cotrain.training.fit import Fit
 from cotrain.training.flops import flops_per_row
 from cotrain.training.history import History, refuse_divergence
+from cotrain.training.optimizer import optimizer_state, restore_optimizer
 from cotrain.training.subset_data import SubsetData, batches, steps_per_epoch
+from cotrain.training.tensor_file import prefixed, unprefixed
 
-MOMENTUM = 0.9
 FLOPS_WORTH_THREADS = 5e7
 
 
@@ -54,14 +57,27 @@ class Run:
     history: History = field(default_factory=History)
     seconds: float = 0.0
 
+    def state(self) -> State:
+        """Return all it needs to go on as if it had never been interrupted."""
+        parts = {
+            "network.": self.network.state_dict(),
+            "best.": self.best,
+            "optimizer.": optimizer_state(self.optimizer),
+        }
+        tensors = {"losses": torch.from_numpy(np.stack(self.history.losses))}
+        for prefix, part in parts.items():
+            tensors |= prefixed(prefix, part)
+        return {"seconds": self.seconds}, tensors
 
-def optimizer_of(weights: Iterable[nn.Parameter], options: TrainingOptions) -> Optimizer:
-    """Return the optimizer that ``options`` names, for those weights that train."""
-    parameters = [weight for weight in weights if weight.requires_grad]
-    rate, decay = options.learning_rate, options.weight_decay
-    if options.optimizer == "adamw":
-        return AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
-    return SGD(parameters, lr=rate, weight_decay=decay, momentum=MOMENTUM, fused=True)
+    def restore(self, state: State) -> None:
+        """Bring a fresh training to a state."""
+        header, tensors = state
+        device = next(self.network.parameters()).device
+        self.network.load_state_dict(unprefixed("network.", tensors))
+        self.best = {name: value.to(device, copy=True) for name, value in unprefixed("best.", tensors).items()}
+        self.history = History(tensors["losses"].numpy())
+        self.seconds = header["seconds"]
+        restore_optimizer(self.optimizer, unprefixed("optimizer.", tensors))
 
 
 def train(run: Run, data: SubsetData, options: TrainingOptions, after_epoch: Callable[[Run], object]) -> Fit:

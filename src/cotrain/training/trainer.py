@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -10,12 +10,12 @@ from torch import nn
 
 from cotrain.problem.problem import Problem, Split
 from cotrain.problem.task import Subset
-from cotrain.training.checkpoint import Checkpoint
 from cotrain.training.ensemble_plan import EnsemblePlan, plan_ensembles
 from cotrain.training.evaluation import Evaluation, evaluate
 from cotrain.training.fit import Fit
 from cotrain.training.ledger import Ledger
-from cotrain.training.loop import Run, optimizer_of, train
+from cotrain.training.loop import Run, train
+from cotrain.training.optimizer import optimizer_of
 from cotrain.training.progress import Progress, Silence
 from cotrain.training.subset_data import SubsetData, trainable
 from cotrain.training.untrained import Job, untrained
@@ -90,9 +90,7 @@ class Trainer:
         """
         job = trainable(self.problem, subset), seed
         network = untrained(self.problem, job, self.device)
-        fit = self._recalled(job, network) or self._trained(job, network)
-        self._tell(fit)
-        return fit
+        return self._told(self._recalled(job, network) or self._trained(job, network))
 
     def fit_many(self, jobs: Iterable[Job]) -> Iterator[Fit]:
         """Train one network for each (subset, seed) and return the fits in order.
@@ -130,8 +128,9 @@ class Trainer:
         if self._ledger is None:
             return train(run, data, options, lambda _: None)
         origin = self._ledger.origin(*job, network)
-        checkpoint = Checkpoint(self._ledger.path("checkpoints", *job), origin, every=self.checkpoint_seconds)
-        checkpoint.restore(run)
+        checkpoint = self._ledger.checkpoint([job], network, every=self.checkpoint_seconds)
+        if (state := checkpoint.load()) is not None:
+            run.restore(state)
         fit = train(run, data, options, checkpoint.save_when_due)
         self._ledger.record(fit, origin)
         checkpoint.discard()
@@ -139,18 +138,42 @@ class Trainer:
 
     def _fit_together(self, plan: EnsemblePlan, jobs: Sequence[Job]) -> dict[Job, Fit]:
         networks = {job: untrained(self.problem, job, self.device) for job in jobs}
-        recalled = {job: self._recalled(job, network) for job, network in networks.items()}
-        fits = {job: fit for job, fit in recalled.items() if fit is not None}
-        left = {job: network for job, network in networks.items() if job not in fits}
-        origins = {job: self._ledger.origin(*job, network) for job, network in left.items()} if self._ledger else {}
-        for fit in fits.values():
-            self._tell(fit)
-        for fit in plan.train(left):
-            fits[fit.subset, fit.seed] = fit
-            if self._ledger:
-                self._ledger.record(fit, origins[fit.subset, fit.seed])
-            self._tell(fit)
+        if self._ledger is None:
+            return {(fit.subset, fit.seed): self._told(fit) for fit in plan.ensemble(networks).run(lambda _: None)}
+        origins = {job: self._ledger.origin(*job, network) for job, network in networks.items()}
+        fits = {}
+        for job, network in networks.items():
+            if (fit := self._ledger.recall(*job, network)) is not None:
+                fits[job] = self._told(fit)
+        for fit in self._finish_together(self._ledger, plan, networks, fits.keys()):
+            job = fit.subset, fit.seed
+            if job not in fits:
+                self._ledger.record(fit, origins[job])
+                fits[job] = self._told(fit)
         return fits
 
-    def _tell(self, fit: Fit) -> None:
+    def _finish_together(
+        self, ledger: Ledger, plan: EnsemblePlan, networks: Mapping[Job, nn.Module], finished: Collection[Job]
+    ) -> Iterator[Fit]:
+        """Train what is not finished, as one ensemble: where one was interrupted, the very same goes on first.
+
+        Rounding depends on who trains together. Going on with the same members, those included that were recorded
+        after the checkpoint was written, gives the numbers of a run that was never interrupted.
+        """
+        checkpoint = ledger.checkpoint(list(networks), plan.layout.network, every=self.checkpoint_seconds)
+        state = checkpoint.load()
+        if state is not None:
+            members = [(tuple(subset), seed) for subset, seed in state[0]["members"]]
+            ensemble = plan.ensemble({job: networks[job] for job in members})
+            ensemble.restore(state)
+            yield from ensemble.run(checkpoint.save_when_due)
+        left = {job: network for job, network in networks.items() if job not in finished}
+        if left:
+            ensemble = plan.ensemble(left)
+            checkpoint.save(ensemble)
+            yield from ensemble.run(checkpoint.save_when_due)
+        checkpoint.discard()
+
+    def _told(self, fit: Fit) -> Fit:
         self.progress.advance(f"trained {', '.join(fit.subset)} (seed {fit.seed})")
+        return fit

@@ -1,0 +1,43 @@
+"""Optimizers, and their state as plain tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from torch import Tensor, nn
+from torch.optim import SGD, AdamW, Optimizer
+
+from cotrain.problem.options import TrainingOptions
+
+MOMENTUM = 0.9
+
+
+def optimizer_of(weights: Iterable[nn.Parameter], options: TrainingOptions) -> Optimizer:
+    """Return the optimizer that ``options`` names, for those weights that train."""
+    parameters = [weight for weight in weights if weight.requires_grad]
+    rate, decay = options.learning_rate, options.weight_decay
+    if options.optimizer == "adamw":
+        return AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
+    return SGD(parameters, lr=rate, weight_decay=decay, momentum=MOMENTUM, fused=True)
+
+
+def optimizer_state(optimizer: Optimizer) -> dict[str, Tensor]:
+    """Return what the optimizer remembers of each weight."""
+    state = optimizer.state_dict()["state"]
+    return {f"{index}.{key}": value for index, own in state.items() for key, value in own.items()}
+
+
+def restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Let a fresh optimizer remember what :func:`optimizer_state` returned."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        index, key = name.split(".", maxsplit=1)
+        state.setdefault(int(index), {})[key] = value.clone()
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def keep_members(optimizer: Optimizer, fresh: Optimizer, members: Sequence[int]) -> Optimizer:
+    """Move the state of some members of an ensemble to a fresh optimizer; step counts are common to all."""
+    state = {name: value[members] if value.dim() else value for name, value in optimizer_state(optimizer).items()}
+    restore_optimizer(fresh, state)
+    return fresh
