@@ -24,7 +24,7 @@ from cotrain.training.trainer import Trainer
 NAMES = ("a", "b", "c", "d")
 
 
-def _problem(names: Sequence[str] = NAMES) -> Problem:
+def make_problem(names: Sequence[str] = NAMES) -> Problem:
     rng = torch.Generator().manual_seed(0)
     inputs = torch.randn(80, 3, generator=rng)
     targets = inputs @ torch.randn(3, len(names), generator=rng)
@@ -56,7 +56,7 @@ class Scripted(Trainer):
 
 def test_losses_come_from_the_serving_group_and_its_seed() -> None:
     chosen = Grouping(NAMES, (("a", "b", "c"), ("c", "d")), {"d": 1, "a": 0, "b": 0, "c": 1})
-    judged = judge(Scripted(_problem()), chosen, seeds=[0, 10], random_draws=3)
+    judged = judge(Scripted(make_problem()), chosen, seeds=[0, 10], random_draws=3)
     verdict = judged.verdict
     assert verdict.tasks == ("d", "a", "b", "c")
     np.testing.assert_array_equal(verdict.arms["chosen"].test_loss, [[8, 3, 6, 6], [18, 13, 16, 16]])
@@ -67,14 +67,14 @@ def test_losses_come_from_the_serving_group_and_its_seed() -> None:
 
 
 def test_shared_subsets_are_trained_once_and_only_test_rows_are_read() -> None:
-    trainer = Scripted(_problem())
+    trainer = Scripted(make_problem())
     judge(trainer, Grouping.from_groups(["ab", "c", "d"]), seeds=[0, 1], random_draws=5)
     assert set(trainer.trained.values()) == {1}
     assert set(trainer.read) == {"test"}
 
 
 def test_an_arm_costs_what_its_own_networks_cost() -> None:
-    judged = judge(Scripted(_problem()), Grouping.from_groups(["ab", "cd"]), seeds=[0, 1, 2], random_draws=4)
+    judged = judge(Scripted(make_problem()), Grouping.from_groups(["ab", "cd"]), seeds=[0, 1, 2], random_draws=4)
     flops = {name: arm.cost.flops for name, arm in judged.verdict.arms.items()}
     assert flops == {"chosen": 20, "all-in-one": 10, "one-per-task": 40, "random": 20}
     assert judged.verdict.arms["chosen"].cost.trainings == 2
@@ -82,7 +82,7 @@ def test_an_arm_costs_what_its_own_networks_cost() -> None:
 
 @pytest.mark.parametrize("groups", [["abcd"], ["a", "b", "c", "d"]])
 def test_trivial_groupings_equal_their_own_baseline(groups: list[str]) -> None:
-    trainer = Scripted(_problem())
+    trainer = Scripted(make_problem())
     verdict = judge(trainer, Grouping.from_groups(groups), seeds=[0, 1], random_draws=10).verdict
     baseline = verdict.arms["all-in-one" if len(groups) == 1 else "one-per-task"]
     np.testing.assert_array_equal(verdict.arms["chosen"].test_loss, baseline.test_loss)
@@ -92,7 +92,7 @@ def test_trivial_groupings_equal_their_own_baseline(groups: list[str]) -> None:
 
 def test_with_real_networks_the_same_seed_gives_the_same_verdict() -> None:
     chosen = Grouping.from_groups(["ab", "cd"])
-    first, second = (judge(Trainer(_problem()), chosen, seeds=[0, 1], random_draws=2).verdict for _ in range(2))
+    first, second = (judge(Trainer(make_problem()), chosen, seeds=[0, 1], random_draws=2).verdict for _ in range(2))
     for name, arm in first.arms.items():
         np.testing.assert_array_equal(arm.test_loss, second.arms[name].test_loss)
     assert first.sentence == second.sentence
@@ -100,7 +100,9 @@ def test_with_real_networks_the_same_seed_gives_the_same_verdict() -> None:
 
 def test_permuting_the_tasks_changes_nothing_but_the_order() -> None:
     chosen = Grouping.from_groups(["ab", "cd"])
-    plain = judge(Trainer(_problem()), chosen, seeds=[0], random_draws=2).verdict
-    permuted = judge(Trainer(_problem().with_tasks(["c", "a", "d", "b"])), chosen, seeds=[0], random_draws=2).verdict
+    plain = judge(Trainer(make_problem()), chosen, seeds=[0], random_draws=2).verdict
+    permuted = judge(
+        Trainer(make_problem().with_tasks(["c", "a", "d", "b"])), chosen, seeds=[0], random_draws=2
+    ).verdict
     for name, arm in plain.arms.items():
         np.testing.assert_array_equal(arm.test_loss, permuted.arms[name].test_loss)

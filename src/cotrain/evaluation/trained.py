@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import torch
+
+from cotrain import files
 from cotrain.affinity.affinity import Affinity
 from cotrain.cost import Cost
+from cotrain.errors import InputError
 from cotrain.evaluation.verdict import Verdict
 from cotrain.grouping.grouping import Grouping
+from cotrain.problem.problem import Problem
+from cotrain.problem.task import Subset
 from cotrain.training.fit import Fit
+from cotrain.training.ledger import Ledger
+from cotrain.training.untrained import untrained
+
+_ABOUT, _GROUPING, _VERDICT, _AFFINITY = "trained.json", "grouping.json", "verdict.npz", "affinity.npz"
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,3 +59,65 @@ class TrainedGroups:
 
     def __repr__(self) -> str:
         return f"TrainedGroups({self.name!r}: {len(self.grouping.groups)} groups, {self.verdict.advice})"
+
+    def _repr_html_(self) -> str:
+        html: str = self.to_frame().to_html(index=False, escape=True, float_format="{:.4g}".format)
+        return f"<p>{escape(self.verdict.sentence)}</p>{html}"
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per task: loss and metric of every arm; see :meth:`Verdict.to_frame`."""
+        return self.verdict.to_frame()
+
+    def save(self, folder: str | Path, problem: Problem) -> None:
+        """Save verdict, grouping, estimate and the networks (as safetensors) in a new folder.
+
+        Parameters
+        ----------
+        folder
+            Must not exist.
+        problem
+            The one that was trained; the files of the networks name it.
+        """
+        folder = Path(folder)
+        files.refuse_overwriting(folder, overwrite=False)
+        folder.mkdir(parents=True)
+        ledger = Ledger(folder, problem)
+        for seed, fits in self.fits.items():
+            for fit in fits:
+                fresh = untrained(problem, (fit.subset, seed), torch.device("cpu"))
+                ledger.record(fit, ledger.origin(fit.subset, seed, fresh))
+        self.grouping.save(folder / _GROUPING)
+        self.verdict.save(folder / _VERDICT)
+        if self.estimate is not None:
+            self.estimate.save(folder / _AFFINITY)
+        about = {"name": self.name, "seeds": list(self.fits), "cost": self.cost.to_dict(), "settings": self.settings}
+        files.write_text(folder / _ABOUT, json.dumps(about, indent=2, default=str))
+
+    @classmethod
+    def load(cls, folder: str | Path, problem: Problem) -> TrainedGroups:
+        """Load what :meth:`save` saved; ``problem`` builds the networks again.
+
+        Raises
+        ------
+        InputError
+            When the folder does not hold trained groups, or a file is damaged.
+        MismatchError
+            When the networks belong to another problem.
+        """
+        folder = Path(folder)
+        try:
+            about = json.loads((folder / _ABOUT).read_text())
+            name, seeds, cost, settings = (about[key] for key in ("name", "seeds", "cost", "settings"))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"`folder` must hold saved trained groups. '{folder}' does not ({error}).") from None
+        grouping = Grouping.load(folder / _GROUPING)
+        fits = {seed: tuple(_fit(folder, problem, group, seed) for group in grouping.groups) for seed in seeds}
+        estimate = Affinity.load(folder / _AFFINITY) if (folder / _AFFINITY).exists() else None
+        return cls(name, grouping, Verdict.load(folder / _VERDICT), fits, estimate, Cost(**cost), settings)
+
+
+def _fit(folder: Path, problem: Problem, group: Subset, seed: int) -> Fit:
+    fit = Ledger(folder, problem).recall(group, seed, untrained(problem, (group, seed), torch.device("cpu")))
+    if fit is None:
+        raise InputError(f"`folder` must hold the network of {', '.join(group)} (seed {seed}). '{folder}' does not.")
+    return fit
