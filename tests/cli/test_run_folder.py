@@ -33,7 +33,7 @@ def test_looking_at_a_folder_writes_nothing(tmp_path: Path) -> None:
 def test_the_same_run_goes_on(tmp_path: Path) -> None:
     with _folder(tmp_path).opened():
         pass
-    with _folder(tmp_path, source="elsewhere.csv").opened():
+    with _folder(tmp_path, problem={"targets": ["a", "b"], "data": "moved.csv"}).opened():
         pass
 
 

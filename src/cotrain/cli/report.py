@@ -35,6 +35,6 @@ def execute(arguments: argparse.Namespace) -> None:
     with stages.folder.opened():
         if not stages.folder.has(VERDICT):
             raise InputError(f"`folder` must hold a finished run. Finish it: cotrain run {folder / RECORD}")
-        outcome = stages.finish()
-        trained = stages.trained(outcome.grouping, outcome.affinity)
+        affinity = None if stages.settings.groups else stages.affinity()
+        trained = stages.trained(stages.grouping(affinity), affinity)
     print(api.report(trained, arguments.out, overwrite=arguments.overwrite))

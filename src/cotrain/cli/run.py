@@ -33,7 +33,8 @@ def finish(request: RunRequest, arguments: argparse.Namespace) -> None:
     stages = request.checked(Console(quiet=arguments.quiet))
     with stages.folder.opened():
         outcome = stages.finish()
+    report = str(request.out / REPORT)
     if arguments.json:
-        print(results.as_json(results.outcome_content(outcome, request.out, REPORT)))
+        print(results.as_json({**outcome, "report": report}))
     else:
-        print(results.outcome_text(outcome, request.out, REPORT))
+        print(f"{results.outcome_text(outcome)}\n\nreport: {report}")

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cotrain.cli.console import Console
+from cotrain.cli.results import as_json
 from cotrain.cli.run_folder import RunFolder
 from cotrain.cli.run_settings import RunSettings
 
 if TYPE_CHECKING:
     from cotrain.affinity.affinity import Affinity
     from cotrain.evaluation.trained import TrainedGroups
-    from cotrain.evaluation.verdict import Verdict
     from cotrain.grouping.grouping import Grouping
     from cotrain.problem.problem import Problem
 
-AFFINITY, GROUPING, VERDICT, REPORT = "affinity.npz", "grouping.json", "verdict.npz", "report.html"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a finished run has to tell."""
-
-    problem: Problem
-    affinity: Affinity | None
-    grouping: Grouping
-    verdict: Verdict
+AFFINITY, GROUPING, VERDICT, SUMMARY, REPORT = (
+    "affinity.npz", "grouping.json", "verdict.npz", "report.json", "report.html",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -38,17 +31,14 @@ class Stages:
     folder: RunFolder
     console: Console
 
-    def finish(self) -> Outcome:
-        """Bring the run to its end from wherever it stands."""
-        from cotrain.evaluation.verdict import Verdict
-
+    def finish(self) -> dict[str, Any]:
+        """Bring the run to its end from wherever it stands; return what report.json holds."""
         affinity = None if self.settings.groups else self.affinity()
         grouping = self.grouping(affinity)
-        if self._recalled(VERDICT) and self.folder.has(REPORT):
-            verdict = Verdict.load(self.folder.path / VERDICT)
-        else:
-            verdict = self._judge(grouping, affinity).verdict
-        return Outcome(self.problem, affinity, grouping, verdict)
+        if not (self._recalled(VERDICT) and self.folder.has(SUMMARY) and self.folder.has(REPORT)):
+            self._judge(grouping, affinity)
+        content: dict[str, Any] = json.loads((self.folder.path / SUMMARY).read_text())
+        return content
 
     def affinity(self) -> Affinity:
         """Estimate affinities."""
@@ -95,15 +85,16 @@ class Stages:
             )  # fmt: skip
         return replace(trained, settings=self.folder.record)
 
-    def _judge(self, grouping: Grouping, affinity: Affinity | None) -> TrainedGroups:
-        from cotrain import api
+    def _judge(self, grouping: Grouping, affinity: Affinity | None) -> None:
+        from cotrain import api, files
+        from cotrain.reporting.summary import summary
 
         self.console.say("verdict: training the groups beside their alternatives")
         trained = self.trained(grouping, affinity)
         if not self.folder.has(VERDICT):
             self.folder.keep(VERDICT, lambda path: trained.verdict.save(path, overwrite=True))
+        self.folder.keep(SUMMARY, lambda path: files.write_text(path, as_json(summary(trained))))
         self.folder.keep(REPORT, lambda path: api.report(trained, path, overwrite=True))
-        return trained
 
     def _recalled(self, name: str) -> bool:
         finished = self.folder.has(name)
