@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ class Scripted(Trainer):
         self.trained: Counter[tuple[Subset, int]] = Counter()
         self.read: list[Split] = []
 
-    def fit_many(self, jobs: Sequence[tuple[Subset, int]]) -> Iterator[Fit]:
+    def fit_many(self, jobs: Iterable[tuple[Subset, int]]) -> Iterator[Fit]:
         for subset, seed in jobs:
             self.trained[subset, seed] += 1
             nothing = np.zeros(len(subset))
