@@ -73,7 +73,7 @@ def named(problem: Problem) -> Problem:
 def test_an_ensemble_equals_training_one_after_another(
     optimizer: str, missing: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = replace(QUICK, optimizer=optimizer, epochs=12, patience=2)  # type: ignore[arg-type]
+    options = replace(QUICK, optimizer=optimizer, epochs=16, patience=2, learning_rate=0.1)  # type: ignore[arg-type]
     problem = problem_for(missing=missing, training=options)
     expected = alone(problem, JOBS)
     assert len({len(fit.curve) for fit in expected}) > 2  # members stop at different epochs
@@ -193,7 +193,7 @@ def test_networks_that_cannot_be_stacked_train_one_after_another(network: type[n
 
 
 @pytest.mark.parametrize(
-    "problem", [problem_for(dropout=0.2), problem_for(hidden=(3000, 3000))], ids=["random", "large"]
+    "problem", [problem_for(dropout=0.2), problem_for(hidden=(1500, 500))], ids=["random", "large"]
 )
 def test_dropout_and_large_networks_train_one_after_another(problem: Problem) -> None:
     assert plan_ensembles(problem, JOBS, CPU) is None
@@ -226,7 +226,7 @@ class InterruptedTrainingError(Exception):
 def test_an_interrupted_ensemble_ends_bit_identical(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str, fits_before: int
 ) -> None:
-    options = replace(QUICK, optimizer=optimizer, epochs=12, patience=2)  # type: ignore[arg-type]
+    options = replace(QUICK, optimizer=optimizer, epochs=16, patience=2, learning_rate=0.1)  # type: ignore[arg-type]
     problem = problem_for(training=options)
     expected = list(Trainer(problem).fit_many(JOBS))
     interrupt_after_recording(fits_before, monkeypatch)
