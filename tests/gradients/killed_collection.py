@@ -34,9 +34,9 @@ NAMES = ("a", "b", "c")
 def build() -> tuple[Problem, nn.Module, Basis]:
     """Return three tasks, two of which share their rows."""
     generator = torch.Generator().manual_seed(0)
-    targets = torch.randint(0, 2, (120, 3), generator=generator).float()
+    targets = torch.randint(0, 2, (60, 3), generator=generator).float()
     targets[::3, 2] = torch.nan
-    rows = Rows(torch.randn(120, 5, generator=generator), targets)
+    rows = Rows(torch.randn(60, 5, generator=generator), targets)
     tasks = (Task("a"), Task("b"), Task("c", "regression"))
     problem = Problem(tasks, {"train": rows, "validation": rows, "test": rows}, lambda _: nn.Linear(5, 3))
     network = nn.Linear(5, 3)

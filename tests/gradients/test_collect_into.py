@@ -87,6 +87,16 @@ def test_the_store_holds_what_collecting_at_once_returns(tmp_path: Path) -> None
     assert_holds(store, problem, network)
 
 
+def test_the_store_keeps_its_basis_for_later_tasks(tmp_path: Path) -> None:
+    network, problem = Network(), make_problem()
+    store = make_store(tmp_path, network)
+    run(store, problem, network, tasks=("a",))
+    run(store, problem, network, basis=GradientStore.open(tmp_path).basis)
+    assert_holds(store, problem, network)
+    with pytest.raises(MismatchError, match="`basis` must be the one of the store"):
+        store.keep_basis(make_basis(network, seed=1))
+
+
 def test_a_second_run_computes_nothing(tmp_path: Path) -> None:
     network, problem = Network(), make_problem()
     store = make_store(tmp_path, network)

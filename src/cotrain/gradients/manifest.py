@@ -61,13 +61,11 @@ class StoreSpec:
         """Return the spec of gradients of ``network`` in the coordinates of ``basis``."""
         known = dict(network.named_parameters())
         weights = tensor_digest((name, known[name]) for name in basis.shapes)
-        described = {
-            **basis.spec,
-            "dimension": basis.dimension,
-            "tensors": tensor_digest(sorted(basis.tensors.items())),
-        }
-        shapes = {name: list(shape) for name, shape in basis.shapes.items()}
-        return cls(weights, shapes, json.loads(json.dumps(described)), dtype)
+        return cls(weights, *_described(basis), dtype)
+
+    def fits(self, basis: Basis) -> bool:
+        """Return whether ``basis`` is the one of this spec."""
+        return (self.parameters, self.basis) == _described(basis)
 
     @property
     def dimension(self) -> int:
@@ -129,6 +127,13 @@ def read_manifest(path: Path) -> StoreSpec:
             f"`path` must hold a gradient store. Its manifest '{path}' cannot be read ({error}). Delete that file: it "
             "is rebuilt from the store's other files."
         ) from None
+
+
+def _described(basis: Basis) -> tuple[dict[str, list[int]], dict[str, Any]]:
+    """Return shapes and everything else of a basis as JSON would give them back."""
+    tensors = tensor_digest(sorted(basis.tensors.items()))
+    described = {**basis.spec, "dimension": basis.dimension, "tensors": tensors}
+    return {name: list(shape) for name, shape in basis.shapes.items()}, json.loads(json.dumps(described))
 
 
 def _flat(spec: StoreSpec) -> dict[str, Any]:

@@ -17,8 +17,10 @@ from torch import Tensor
 
 from cotrain import checks
 from cotrain.errors import InputError, MismatchError
+from cotrain.gradients.bases import Basis
 from cotrain.gradients.digests import Origin
 from cotrain.gradients.manifest import StoreSpec, read_manifest, write_manifest
+from cotrain.gradients.saved_basis import load_basis, save_basis
 from cotrain.gradients.shards import (
     gaps,
     is_shard_name,
@@ -35,6 +37,7 @@ from cotrain.gradients.task_gradients import TaskGradients
 from cotrain.problem.problem import Split
 
 _MANIFEST = "manifest.json"
+_BASIS = "basis.safetensors"
 _STALE_SECONDS = 3600.0
 PathLike: TypeAlias = str | Path
 
@@ -131,6 +134,17 @@ class GradientStore:
         firsts = (next(_all_metadata(folder.glob("*.safetensors")), None) for folder in folders)
         return tuple(sorted(metadata["task"] for metadata in firsts if metadata))
 
+    def keep_basis(self, basis: Basis) -> None:
+        """Keep the basis beside the rows, unless it is there: tasks that come later need the very same."""
+        self._check_basis(basis)
+        if not (self.path / _BASIS).exists():
+            save_basis(self.path / _BASIS, basis)
+
+    @property
+    def basis(self) -> Basis:
+        """The basis of the stored rows, as :meth:`keep_basis` left it."""
+        return self._check_basis(load_basis(self.path / _BASIS))
+
     def append(self, split: Split, task: str, start: int, rows: TaskGradients, *, origin: Origin) -> None:
         """Store the rows ``start, start + 1, ...`` of a task; when it returns, they outlive a crash.
 
@@ -220,6 +234,13 @@ class GradientStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_shard(path, blocks, {**metadata, "loss": loss, "network": network})
 
+    def _check_basis(self, basis: Basis) -> Basis:
+        if not self.spec.fits(basis):
+            raise MismatchError(
+                f"`basis` must be the one of the store '{self.path}', {dict(self.spec.basis)}: not {basis}."
+            )
+        return basis
+
     def _mismatch(self, task: str, split: Split, what: str) -> MismatchError:
         return MismatchError(
             f"The gradient store '{self.path}' was made for something else. Difference in the {split} rows of task "
@@ -244,7 +265,7 @@ def _shard_files(path: Path) -> list[Path]:
     """Return all shards; refuse anything that a store would not have written."""
     if not path.is_dir():
         raise InputError(f"`path` must hold a gradient store. '{path}' is not a folder.")
-    top = [item for item in _visible(path) if item.name != _MANIFEST]
+    top = [item for item in _visible(path) if item.name not in (_MANIFEST, _BASIS)]
     inside = [item for folder in top if folder.is_dir() for item in _visible(folder)]
     foreign = [item for item in top if not item.is_dir()] + [item for item in inside if not is_shard_name(item.name)]
     if foreign:
