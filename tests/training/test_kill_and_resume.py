@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from cotrain.execution.processes import clean_context
+
 from .killed import train_all
 
 ROOT = Path(__file__).parents[2]
@@ -21,11 +23,9 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def training(folder: Path) -> Iterator[tuple[BaseProcess, Connection]]:
-    """A process of its own that trains; forked from a clean server, which imports once for all of them."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["cotrain.training.trainer", "torch._dynamo"])
-    here, there = context.Pipe()
-    process = context.Process(target=train_all, args=(folder, there))
+    """A process of its own that trains."""
+    here, there = multiprocessing.Pipe()
+    process = clean_context().Process(target=train_all, args=(folder, there))
     process.start()
     there.close()
     assert here.recv() == "ready"

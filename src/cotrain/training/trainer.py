@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from torch import nn
 
+from cotrain.execution.executor import Executor
 from cotrain.problem.problem import Problem, Split
 from cotrain.problem.task import Subset
 from cotrain.training.ensemble_plan import EnsemblePlan, plan_ensembles
@@ -36,6 +38,8 @@ class Trainer:
         Hears about every finished fit.
     checkpoint_seconds
         Least time between two checkpoints of a training under way.
+    executor
+        Where networks train that are too large or too unlike one another for an ensemble; this process by default.
 
     Examples
     --------
@@ -67,10 +71,12 @@ class Trainer:
         device: torch.device | str = "cpu",
         progress: Progress | None = None,
         checkpoint_seconds: float = 5.0,
+        executor: Executor | None = None,
     ) -> None:
         self.problem = problem
         self.folder = folder
         self.checkpoint_seconds = checkpoint_seconds
+        self.executor = executor
         self._ledger = None if folder is None else Ledger(folder, problem)
         self.device = torch.device(device)
         self.progress: Progress = progress or Silence()
@@ -107,12 +113,14 @@ class Trainer:
         """
         checked = [(trainable(self.problem, subset), seed) for subset, seed in jobs]
         plan = plan_ensembles(self.problem, checked, self.device)
-        if plan is None:
+        if plan is None and self.executor is not None:
+            yield from self._fit_elsewhere(self.executor, checked)
+        elif plan is None:
             yield from (self.fit(subset, seed=seed) for subset, seed in checked)
-            return
-        for chunk in plan.chunks(checked):
-            fits = self._fit_together(plan, chunk)
-            yield from (fits[job] for job in chunk)
+        else:
+            for chunk in plan.chunks(checked):
+                fits = self._fit_together(plan, chunk)
+                yield from (fits[job] for job in chunk)
 
     def evaluate(self, fit: Fit, split: Split) -> Evaluation:
         """Return mean losses and metrics of each task over its observed rows of ``split``."""
@@ -135,6 +143,19 @@ class Trainer:
         self._ledger.record(fit, origin)
         checkpoint.discard()
         return fit
+
+    def _fit_elsewhere(self, executor: Executor, jobs: Sequence[Job]) -> Iterator[Fit]:
+        """Train where the executor says; fits come back through files."""
+        with TemporaryDirectory() as temporary:
+            folder = self.folder or Path(temporary)
+            trainer = Trainer(
+                self.problem, folder=folder, device=self.device, checkpoint_seconds=self.checkpoint_seconds
+            )
+            left = [job for job in jobs if trainer._recalled(job, untrained(self.problem, job, self.device)) is None]
+            for number, _ in executor.map(_fit_and_keep, trainer, left):
+                subset, seed = left[number]
+                self.progress.advance(f"trained {', '.join(subset)} (seed {seed})")
+            yield from (trainer.fit(subset, seed=seed) for subset, seed in jobs)
 
     def _fit_together(self, plan: EnsemblePlan, jobs: Sequence[Job]) -> dict[Job, Fit]:
         networks = {job: untrained(self.problem, job, self.device) for job in jobs}
@@ -177,3 +198,9 @@ class Trainer:
     def _told(self, fit: Fit) -> Fit:
         self.progress.advance(f"trained {', '.join(fit.subset)} (seed {fit.seed})")
         return fit
+
+
+def _fit_and_keep(trainer: Trainer, job: Job) -> None:
+    """Train in a worker: the fit stays in the trainer's folder."""
+    subset, seed = job
+    trainer.fit(subset, seed=seed)
