@@ -70,8 +70,8 @@ class ProcessExecutor:
             deaths = deaths + 1 if len(left) == before else 0
             if deaths == MOST_DEATHS:
                 raise WorkerError(
-                    f"Worker processes died {MOST_DEATHS} times without finishing a job. Look for lack of memory, or for a "
-                    'script that starts workers outside `if __name__ == "__main__":`.'
+                    f"Worker processes died {MOST_DEATHS} times without finishing a job. Look for lack of memory, or "
+                    'for a script that starts workers outside `if __name__ == "__main__":`.'
                 )
 
     def _round(
