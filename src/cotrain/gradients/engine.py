@@ -15,7 +15,7 @@ from cotrain.gradients.bases.basis import Basis
 from cotrain.gradients.inference import inference
 from cotrain.gradients.margins import margins
 from cotrain.gradients.paths.path import Pass
-from cotrain.gradients.plan import make_plan
+from cotrain.gradients.plan import Plan, make_plan
 from cotrain.problem.rows import Rows
 from cotrain.problem.task import Task
 
@@ -43,6 +43,8 @@ class Engine:
         Chooses the parameters and the coordinates.
     rows
         Some rows of the data, to choose paths by.
+    plan
+        The plan of another engine for the same network and parameters, which saves making one.
 
     Raises
     ------
@@ -50,7 +52,9 @@ class Engine:
         When the basis belongs to another network.
     """
 
-    def __init__(self, network: nn.Module, tasks: Sequence[Task], basis: Basis, rows: Rows) -> None:
+    def __init__(
+        self, network: nn.Module, tasks: Sequence[Task], basis: Basis, rows: Rows, *, plan: Plan | None = None
+    ) -> None:
         _check_shapes(network, basis)
         self._network = network
         parameter = next(network.parameters())
@@ -58,7 +62,7 @@ class Engine:
         self._basis = basis.to(torch.zeros((), dtype=self._dtype, device=parameter.device))
         margin_function = partial(margins, tasks)
         with inference(network):
-            self.plan = make_plan(network, basis.shapes, margin_function, rows.to(parameter.device))
+            self.plan = plan or make_plan(network, basis.shapes, margin_function, rows.to(parameter.device))
         self._paths = self.plan.open(network, self._basis, margin_function)
 
     @property

@@ -24,6 +24,10 @@ def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
 class RowGradient(Protocol):
     """Gradients ``G`` of one parameter for ``n`` rows."""
 
+    def outer(self) -> tuple[Tensor, Tensor] | None:
+        """Return ``left (n, o)`` and ``right (n, i)`` with ``G = left right'`` where that is how they come."""
+        ...
+
     def project(self, left: Tensor, right: Tensor) -> Tensor:
         """Return ``(n, r)``: ``sum_oi G[n, o, i] left[o, r] right[i, r]``."""
         ...
@@ -48,6 +52,12 @@ class Materialised:
 
     def __init__(self, gradient: Tensor) -> None:
         self._matrices = gradient.reshape(len(gradient), *matrix_shape(tuple(gradient.shape[1:])))
+
+    def outer(self) -> tuple[Tensor, Tensor] | None:
+        """Return vectors and ones where the matrices are vectors."""
+        if self._matrices.shape[2] > 1:
+            return None
+        return self._matrices[:, :, 0], self._matrices.new_ones(len(self._matrices), 1)
 
     def project(self, left: Tensor, right: Tensor) -> Tensor:
         """Return ``sum_oi G[n, o, i] left[o, r] right[i, r]``."""
@@ -79,6 +89,10 @@ class Factored:
 
     def __init__(self, left: Factor, right: Factor) -> None:
         self.left, self.right = left, right
+
+    def outer(self) -> tuple[Tensor, Tensor] | None:
+        """Return both sides where there is one position."""
+        return (self.left.dense()[:, 0], self.right.dense()[:, 0]) if self.left.positions == 1 else None
 
     def project(self, left: Tensor, right: Tensor) -> Tensor:
         """Return ``sum_p (left_p . left_r) (right_p . right_r)``."""
@@ -114,6 +128,10 @@ class Summed:
     def __init__(self, left: Factor) -> None:
         self._left = left
 
+    def outer(self) -> tuple[Tensor, Tensor] | None:
+        """Return the sums and ones."""
+        return Materialised(self.dense()).outer()
+
     def project(self, left: Tensor, right: Tensor) -> Tensor:
         """Return ``sum_p (left_p . left_r) right_r``; at one position the weight may have asked for it before."""
         if self._left.positions == 1:
@@ -145,6 +163,10 @@ class RowSlice:
     def __init__(self, part: RowGradient, where: slice, total: int) -> None:
         self._part, self._where, self._total = part, where, total
 
+    def outer(self) -> tuple[Tensor, Tensor] | None:
+        """Return nothing: rows of other calls may join."""
+        return None
+
     def project(self, left: Tensor, right: Tensor) -> Tensor:
         """Return ``sum_oi G[n, o, i] left[o, r] right[i, r]``."""
         return self._part.project(left[self._where], right)
@@ -174,6 +196,10 @@ class Folded:
 
     def __init__(self, items: RowGradient, fold: int) -> None:
         self._items, self._fold = items, fold
+
+    def outer(self) -> tuple[Tensor, Tensor] | None:
+        """Return nothing: several items belong to a row."""
+        return None
 
     def _sum(self, values: Tensor) -> Tensor:
         return values.reshape(-1, self._fold, *values.shape[1:]).sum(dim=1)

@@ -46,6 +46,10 @@ class Directions(Basis):
         """Return the sum of the directions weighted by ``w``."""
         return {name: self.parts[name].combine(w).reshape(shape) for name, shape in self.shapes.items()}
 
+    def gram(self) -> Tensor:
+        """Return the directions' inner products ``(r, r)``."""
+        return torch.stack([part.gram() for part in self.parts.values()]).sum(dim=0)
+
     @property
     def spec(self) -> dict[str, Any]:
         """Kind and size; the directions themselves are in :attr:`tensors`."""
@@ -97,7 +101,7 @@ class KhatriRao(Directions):
             {n: _signs(matrix_shape(s)[side], dimension, generator(seed, n, side)) for n, s in shapes.items()}
             for side in (0, 1)
         )
-        parts = {n: RankOne(left[_owner(n, shapes)], right[n] * dimension**-0.5) for n in shapes}
+        parts = {n: RankOne(left[weight_of(n, shapes)], right[n] * dimension**-0.5) for n in shapes}
         super().__init__(shapes, parts)
         self._seed = seed
 
@@ -112,7 +116,7 @@ class KhatriRao(Directions):
         return {}
 
 
-def _owner(name: str, shapes: Shapes) -> str:
+def weight_of(name: str, shapes: Shapes) -> str:
     """Return the weight whose left side a bias shares; any other parameter is its own owner."""
     weight = name.removesuffix("bias") + "weight" if name.endswith("bias") else name
     fits = weight in shapes and len(shapes[weight]) > 1 and shapes[weight][0] == shapes[name][0]

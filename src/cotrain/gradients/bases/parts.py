@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from cotrain.gradients.row_gradient import RowGradient
@@ -28,6 +29,14 @@ class Part(Protocol):
 
     def combine(self, w: Tensor) -> Tensor:
         """Return the sum of the directions weighted by ``w (r,)``, with ``o * i`` entries."""
+        ...
+
+    def gram(self) -> Tensor:
+        """Return the directions' inner products ``(r, r)``."""
+        ...
+
+    def full(self) -> Full:
+        """Return the same directions, written out."""
         ...
 
 
@@ -60,6 +69,14 @@ class RankOne:
         """Return ``sum_j w_j u_j v_j'``."""
         return (self.left * w) @ self.right.T
 
+    def gram(self) -> Tensor:
+        """Return ``(u_j' u_k) (v_j' v_k)``."""
+        return (self.left.T @ self.left) * (self.right.T @ self.right)
+
+    def full(self) -> Full:
+        """Return the same directions, written out."""
+        return Full(torch.einsum("or,ir->oir", self.left, self.right).flatten(0, 1))
+
 
 class Full:
     """Directions without structure: ``r o i`` numbers.
@@ -89,3 +106,11 @@ class Full:
     def combine(self, w: Tensor) -> Tensor:
         """Return ``sum_j w_j D_j``."""
         return self.entries @ w
+
+    def gram(self) -> Tensor:
+        """Return ``D_j' D_k``."""
+        return self.entries.T @ self.entries
+
+    def full(self) -> Full:
+        """Return the same directions."""
+        return self

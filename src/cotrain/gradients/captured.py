@@ -1,0 +1,156 @@
+"""Take rows' gradients as they are, to make bases of them and to measure bases by them."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from cotrain.gradients.bases.basis import Basis
+from cotrain.gradients.bases.directions import Directions, weight_of
+from cotrain.gradients.bases.kronecker import Kronecker, Sides
+from cotrain.gradients.bases.parts import Full, Part, RankOne
+from cotrain.gradients.parameters import Shapes
+from cotrain.gradients.row_gradient import RowGradient, matrix_shape
+from cotrain.seeding import generator
+
+
+class _Collector(Basis):
+    """A basis without coordinates: it sees the gradients of a micro-batch, complete for every parameter."""
+
+    kind: ClassVar[str] = "collector"
+
+    def __init__(self, shapes: Shapes) -> None:
+        super().__init__(shapes)
+        self._arrived: dict[str, list[RowGradient]] = {}
+
+    @property
+    def dimension(self) -> int:
+        """None at all."""
+        return 0
+
+    def add(self, raw: Tensor, name: str, gradient: RowGradient) -> None:  # noqa: ARG002
+        """Keep a contribution until all have come."""
+        self._arrived.setdefault(name, []).append(gradient)
+
+    def finish(self, raw: Tensor) -> Tensor:
+        """Hand every parameter's contributions on; a parameter that had no part in the rows has none."""
+        for name in self.shapes:
+            self._take(name, self._arrived.pop(name, []), raw)
+        return raw
+
+    @abstractmethod
+    def _take(self, name: str, gradients: list[RowGradient], raw: Tensor) -> None: ...
+
+    def lift(self, w: Tensor) -> dict[str, Tensor]:
+        """Return nothing."""
+        del w
+        return {}
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """Kind alone."""
+        return {"kind": self.kind}
+
+
+class Capture(_Collector):
+    """Keeps every row's gradient as a direction.
+
+    Gradients of one position keep their two sides. Others are kept in full where ``full`` allows, else as the nearest
+    matrix of rank one.
+    """
+
+    def __init__(self, shapes: Shapes, *, full: bool) -> None:
+        super().__init__(shapes)
+        self._full = full
+        self._blocks: dict[str, list[Part]] = {name: [] for name in shapes}
+
+    def _take(self, name: str, gradients: list[RowGradient], raw: Tensor) -> None:
+        if not gradients:
+            o, i = matrix_shape(self.shapes[name])
+            part: Part = RankOne(raw.new_zeros(o, len(raw)), raw.new_zeros(i, len(raw)))
+        else:
+            part = self._part(gradients)
+        self._blocks[name].append(part)
+
+    def _part(self, gradients: list[RowGradient]) -> Part:
+        outer = gradients[0].outer() if len(gradients) == 1 else None
+        if outer is None:
+            dense = _total(gradients)
+            if self._full:
+                return Full(dense.flatten(1).T)
+            outer = _nearest_of_rank_one(dense)
+        return RankOne(outer[0].T, outer[1].T)
+
+    def directions(self) -> Directions:
+        """Return all rows captured so far."""
+        parts = {name: _joined(blocks) for name, blocks in self._blocks.items()}
+        return Directions(self.shapes, {n: _sharing(p, parts[weight_of(n, self.shapes)]) for n, p in parts.items()})
+
+
+class SideMoments(_Collector):
+    """Adds up second moments of both sides of every parameter's gradient."""
+
+    def __init__(self, shapes: Shapes) -> None:
+        super().__init__(shapes)
+        self._left: dict[str, Tensor] = {}
+        self._right: dict[str, Tensor] = {}
+
+    def _take(self, name: str, gradients: list[RowGradient], raw: Tensor) -> None:
+        o, i = matrix_shape(self.shapes[name])
+        left = self._left.setdefault(name, raw.new_zeros(o, o))
+        right = self._right.setdefault(name, raw.new_zeros(i, i))
+        if gradients:
+            dense = _total(gradients)
+            by_output, by_input = dense.transpose(0, 1).flatten(1), dense.flatten(0, 1)
+            left.addmm_(by_output, by_output.T)
+            right.addmm_(by_input.T, by_input)
+
+    def kronecker(self, width: int) -> Kronecker:
+        """Return the basis of the ``width`` leading directions of every side, twice as many for vectors."""
+        sides = {}
+        for name, left in self._left.items():
+            right = self._right[name]
+            wide = 2 * width if len(right) == 1 else width
+            sides[name] = Sides(_leading(left, wide), _leading(right, width))
+        return Kronecker(self.shapes, sides)
+
+
+def _total(gradients: list[RowGradient]) -> Tensor:
+    total = gradients[0].dense()
+    for gradient in gradients[1:]:
+        total = total + gradient.dense()
+    return total
+
+
+def _joined(blocks: list[Part]) -> Part:
+    alike = [block for block in blocks if isinstance(block, RankOne)]
+    if len(alike) == len(blocks):
+        return RankOne(torch.cat([b.left for b in alike], dim=1), torch.cat([b.right for b in alike], dim=1))
+    return Full(torch.cat([block.full().entries for block in blocks], dim=1))
+
+
+def _sharing(part: Part, owner: Part) -> Part:
+    """Return ``part`` with the left side of ``owner`` where both are equal, so that it is multiplied once."""
+    if isinstance(part, RankOne) and isinstance(owner, RankOne) and torch.equal(part.left, owner.left):
+        return RankOne(owner.left, part.right)
+    return part
+
+
+def _nearest_of_rank_one(matrices: Tensor, iterations: int = 12) -> tuple[Tensor, Tensor]:
+    """Return ``left (n, o)`` and ``right (n, i)`` by power iteration from a fixed start."""
+    start = torch.randn(matrices.shape[1], generator=generator(0, "power")).to(matrices)
+    left = start.expand(len(matrices), -1)
+    for _ in range(iterations):
+        right = torch.nn.functional.normalize(torch.einsum("no,noi->ni", left, matrices), dim=1)
+        left = torch.einsum("noi,ni->no", matrices, right)
+    return left, right
+
+
+def _leading(moment: Tensor, width: int) -> Tensor:
+    """Return the leading eigenvectors as columns."""
+    _, vectors = torch.linalg.eigh(moment.double())
+    leading: Tensor = vectors[:, -width:].flip(1).to(moment.dtype)
+    return leading

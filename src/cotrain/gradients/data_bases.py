@@ -1,0 +1,131 @@
+"""Bases made from the gradients of some training rows, the landmarks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from cotrain.gradients.bases import Basis, Directions, Fidelity, Kronecker, Principal
+from cotrain.gradients.bases.parts import RankOne
+from cotrain.gradients.captured import Capture, SideMoments
+from cotrain.gradients.engine import Engine
+from cotrain.gradients.parameters import Shapes
+from cotrain.gradients.row_gradient import matrix_shape
+from cotrain.problem.problem import Problem
+from cotrain.problem.rows import Rows
+from cotrain.problem.task import Subset
+from cotrain.seeding import generator
+
+_FEWEST_LANDMARKS = 320
+_HELD_OUT = 64
+_FULL_NUMBERS = 64 * 2**20
+_SIDE_WIDTH = 16
+_LARGEST_SIDE = 4096
+_ENOUGH_ENERGY = 0.9
+
+
+class Landmarks(NamedTuple):
+    """Rows by task column: those a basis is made of, and others to measure it by."""
+
+    used: Mapping[int, Tensor]
+    held_out: Mapping[int, Tensor]
+
+
+def draw_landmarks(rows: Rows, subset: Subset, *, count: int, held_out: int, seed: int) -> Landmarks:
+    """Draw about ``count`` pairs of a row and a task, as many of every task, and ``held_out`` more to measure by.
+
+    What is drawn of a task depends on the seed, its name and its rows alone.
+    """
+    order = torch.randperm(len(subset), generator=generator(seed, "tasks"))[:count].tolist()
+    used, spared = {}, {}
+    for column in sorted(order):
+        observed = rows.observed[:, column].nonzero()[:, 0]
+        drawn = observed[torch.randperm(len(observed), generator=generator(seed, "landmarks", subset[column]))]
+        spare = min(math.ceil(held_out / len(order)), len(drawn) // 4)
+        used[column] = drawn[spare:][: math.ceil(count / len(order))]
+        spared[column] = drawn[:spare]
+    return Landmarks(used, spared)
+
+
+class DataBases:
+    """Makes bases for one network from landmarks.
+
+    Parameters
+    ----------
+    problem, network, subset
+        As in :func:`~cotrain.gradients.collect`.
+    shapes
+        The parameters.
+    dimension
+        Number of coordinates, fewer where the landmarks span less; none for all that they span.
+    seed
+        Of the draw.
+    """
+
+    def __init__(
+        self, problem: Problem, network: nn.Module, subset: Subset, shapes: Shapes, *, dimension: int | None, seed: int
+    ) -> None:
+        self._network, self._tasks, self._shapes, self._dimension = network, problem.tasks_of(subset), shapes, dimension
+        self._rows = problem.splits["train"].columns([problem.names.index(name) for name in subset])
+        count = len(self._rows) * len(subset) if dimension is None else max(_FEWEST_LANDMARKS, 2 * dimension)
+        held_out = min(_HELD_OUT, max(_FULL_NUMBERS // _entries(shapes), 8)) if dimension else 0
+        self._draw = draw_landmarks(self._rows, subset, count=count, held_out=held_out, seed=seed)
+        self._plan = Engine(network, self._tasks, Capture(shapes, full=True), self._rows).plan
+        measurable = any(map(len, self._draw.held_out.values()))
+        self._exact = self._capture(self._draw.held_out, full=True) if measurable else None
+
+    def best(self) -> Principal:
+        """Return landmarks where they are exact and cheap, else the Kronecker basis if it holds enough energy."""
+        known = self._exact
+        one_position = known is None or all(isinstance(part, RankOne) for part in known.parts.values())
+        if one_position or self._full_fits() or max(map(max, map(matrix_shape, self._shapes.values()))) > _LARGEST_SIDE:
+            return self.landmarks()
+        kronecker = self.kronecker()
+        if kronecker.energy >= _ENOUGH_ENERGY:
+            return kronecker
+        return max(kronecker, self.landmarks(), key=lambda basis: basis.energy)
+
+    def landmarks(self) -> Principal:
+        """Return the principal directions of the landmarks' gradients."""
+        return self._principal(self._capture(self._draw.used, full=self._full_fits()))
+
+    def kronecker(self) -> Principal:
+        """Return the principal directions within the leading directions of both sides of every weight."""
+        moments = SideMoments(self._shapes)
+        self._run(moments, self._draw.used)
+        return self._principal(moments.kronecker(_SIDE_WIDTH))
+
+    def _capture(self, samples: Mapping[int, Tensor], *, full: bool) -> Directions:
+        capture = Capture(self._shapes, full=full)
+        self._run(capture, samples)
+        return capture.directions()
+
+    def _full_fits(self) -> bool:
+        return _entries(self._shapes) * sum(map(len, self._draw.used.values())) <= _FULL_NUMBERS
+
+    def _principal(self, inner: Directions | Kronecker) -> Principal:
+        coordinates = self._run(inner, self._draw.used)
+        basis = Principal.of_rows(inner, coordinates, dimension=self._dimension or len(coordinates))
+        if self._exact is not None:
+            basis.fidelity = Fidelity.of(self._run(basis, self._draw.held_out), self._exact)
+        return basis
+
+    def _run(self, basis: Basis, samples: Mapping[int, Tensor]) -> Tensor:
+        """Return the coordinates of the rows, task by task."""
+        engine = Engine(self._network, self._tasks, basis, self._rows, plan=self._plan)
+        home = next(self._network.parameters()).device
+        parts = [
+            engine.run(self._rows.take(index).to(home), [column])[0].features
+            for column, sample in samples.items()
+            if len(sample)
+            for index in torch.split(sample, engine.micro_batch)
+        ]
+        return torch.cat(parts) if parts else torch.zeros(0, basis.dimension)
+
+
+def _entries(shapes: Shapes) -> int:
+    return sum(math.prod(shape) for shape in shapes.values())
