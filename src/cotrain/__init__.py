@@ -1,7 +1,8 @@
 """Find out which tasks should train together.
 
 Five verbs, plain results: :func:`estimate` who helps whom, :func:`group` the tasks under a budget, :func:`train` the
-groups beside their obvious alternatives, :func:`report` the verdict. ``import cotrain`` is light: torch and the rest
+groups beside their obvious alternatives, :func:`report` the verdict, :func:`evaluate` affinities against measured
+losses. ``import cotrain`` is light: torch and the rest
 are imported when a name is first used.
 """
 
@@ -15,7 +16,7 @@ from cotrain._version import __version__
 if TYPE_CHECKING:
     from cotrain.affinity.affinity import Affinity
     from cotrain.affinity.subset_losses import SubsetLosses
-    from cotrain.api import estimate, group, report, train
+    from cotrain.api import estimate, evaluate, group, report, train
     from cotrain.evaluation.trained import TrainedGroups
     from cotrain.grouping.grouping import Grouping
     from cotrain.problem.problem import Problem
@@ -30,6 +31,7 @@ __all__ = [
     "TrainedGroups",
     "__version__",
     "estimate",
+    "evaluate",
     "group",
     "report",
     "train",
@@ -43,6 +45,7 @@ _HOMES = {
     "Task": "cotrain.problem.task",
     "TrainedGroups": "cotrain.evaluation.trained",
     "estimate": "cotrain.api",
+    "evaluate": "cotrain.api",
     "group": "cotrain.api",
     "report": "cotrain.api",
     "train": "cotrain.api",

@@ -1,4 +1,4 @@
-"""The verbs: estimate, group, train, report. Each picks the implementation and returns a plain result."""
+"""The verbs: estimate, group, train, report, evaluate. Each picks the implementation and returns a plain result."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from cotrain.affinity.base import Estimator
 from cotrain.affinity.registry import ESTIMATORS
 from cotrain.errors import InputError
 from cotrain.evaluation.judge import judge
+from cotrain.evaluation.scores import evaluate
 from cotrain.evaluation.trained import TrainedGroups
 from cotrain.grouping.base import Grouper
 from cotrain.grouping.grouping import Grouping
@@ -24,6 +25,8 @@ from cotrain.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from cotrain.training.progress import Progress
+
+__all__ = ["environment", "estimate", "evaluate", "group", "report", "train"]
 
 
 def estimate(
@@ -56,10 +59,10 @@ def estimate(
     --------
     >>> import cotrain
     >>> from cotrain.problem.demo import digits
-    >>> problem = digits(rows=200).with_tasks(["is zero", "is one", "is two"])
+    >>> problem = digits().with_tasks(["even", "prime", "loop"])
     >>> estimator = cotrain.affinity.GradTAG(bases=1, projection_dim=16)
     >>> cotrain.estimate(problem, method=estimator).tasks
-    ('is zero', 'is one', 'is two')
+    ('even', 'prime', 'loop')
     """
     if isinstance(method, str):
         checks.one_of("method", method, tuple(ESTIMATORS))
@@ -130,8 +133,8 @@ def train(
     --------
     >>> import cotrain
     >>> from cotrain.problem.demo import digits
-    >>> problem = digits(rows=200).with_tasks(["is zero", "is one", "is two"])
-    >>> grouping = cotrain.Grouping.from_groups([["is zero", "is one"], ["is two"]])
+    >>> problem = digits().with_tasks(["even", "prime", "loop"])
+    >>> grouping = cotrain.Grouping.from_groups([["even", "prime"], ["loop"]])
     >>> trained = cotrain.train(problem, grouping, seeds=2, random_draws=1)
     >>> sorted(trained.verdict.arms)
     ['all-in-one', 'chosen', 'one-per-task', 'random']

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 
 from cotrain._version import __version__
-from cotrain.cli import estimate, group, report, run, train
+from cotrain.cli import estimate, evaluate, group, report, run, train
 from cotrain.errors import CotrainError, InputError, MissingExtraError
 
-COMMANDS = (run, estimate, group, train, report)
+COMMANDS = (run, estimate, group, train, report, evaluate)
 DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
 

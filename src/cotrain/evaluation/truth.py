@@ -1,0 +1,77 @@
+"""Measured truth as it comes: tables of subset losses, or archives of losses or gains over subsets."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cotrain import checks
+from cotrain.affinity.subset_losses import SubsetLosses
+from cotrain.errors import InputError
+
+LAYOUT = (
+    "An NPZ truth holds `tasks`, `mask` (subsets, tasks) and losses (`val_loss` or `test_loss`, with or without a "
+    "leading axis of seeds) or gains (`gain_valid`, `gain_test` or `gain_groundtruth`)."
+)
+_SPLITS = ("validation", "test")
+_NAMES = {
+    "validation": ("val_loss", "gain_valid", "gain_groundtruth"),
+    "test": ("test_loss", "gain_test", "gain_groundtruth"),
+}
+
+
+def read_truth(path: str | Path, *, split: str = "validation") -> SubsetLosses:
+    """Read measured losses of subsets.
+
+    Seeds are averaged and give the standard errors. Gains become losses relative to training alone: a task alone has
+    loss 1 and a gain of .1 is a loss of .9.
+
+    Parameters
+    ----------
+    path
+        A table that :meth:`SubsetLosses.load` reads, or an NPZ archive of measured losses or gains.
+    split
+        ``"validation"`` or ``"test"``, where an archive holds both.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, damaged or of another layout.
+    """
+    path = Path(path)
+    checks.one_of("split", split, _SPLITS)
+    if path.suffix != ".npz":
+        return SubsetLosses.load(path)
+    arrays = _load(path)
+    if "header" in arrays:
+        return SubsetLosses.load(path)
+    found = [name for name in _NAMES[split] if name in arrays]
+    if not {"tasks", "mask"} <= set(arrays) or not found:
+        raise InputError(f"{LAYOUT} '{path}' holds {sorted(arrays)}.")
+    values = np.asarray(arrays[found[0]], dtype=np.float64)
+    losses = 1.0 - values if found[0].startswith("gain") else values
+    return _table(arrays, losses if losses.ndim == 3 else losses[None])
+
+
+def _table(arrays: Mapping[str, NDArray[Any]], losses: NDArray[np.float64]) -> SubsetLosses:
+    mask = np.asarray(arrays["mask"], dtype=bool)
+    seeds = len(losses)
+    losses = np.where(mask, losses, np.nan)
+    error = losses.std(axis=0, ddof=1) / np.sqrt(seeds) if seeds > 1 else np.full(mask.shape, np.nan)
+    names = tuple(str(name) for name in arrays["tasks"])
+    return SubsetLosses(names, mask, losses.mean(axis=0), error, np.full(len(mask), "measured"))
+
+
+def _load(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise InputError(f"`truth` must be an existing file. '{path}' does not exist.") from None
+    except (OSError, ValueError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"`truth` must be readable without pickles. '{path}' is not ({error}).") from None
