@@ -46,7 +46,7 @@ def test_advice(chosen: float, together: float, alone: float, advice: str) -> No
 def test_sentence_holds_the_figures() -> None:
     found = arms({"chosen": 0.8, "all-in-one": 1.0, "one-per-task": 1.0, "random": 1.0}, noise=1e-9)
     _, sentence = advise(compare(found), 2)
-    assert "20.0% less loss than all-in-one (95 % interval +20.0% to +20.0%)" in sentence
+    assert "saved by 2 networks: +20.0% (95 % interval +20.0% to +20.0%) over all-in-one" in sentence
 
 
 def test_better_than_all_in_one_is_said_even_where_alone_wins() -> None:

@@ -35,15 +35,17 @@ def advise(comparisons: tuple[Comparison, ...], networks: int) -> tuple[Advice, 
     by_pair = {(found.arm, found.baseline): found for found in comparisons}
     over_all, over_single = by_pair["chosen", "all-in-one"], by_pair["chosen", "one-per-task"]
     all_over_single = by_pair["all-in-one", "one-per-task"]
-    facts = f"{networks} groups: {_words(over_all)}, {_words(over_single)}"
+    count = f"{networks} network{'s' if networks > 1 else ''}"
+    facts = f"Share of test loss saved by {count}: {_figures(over_all)} over all-in-one, {_figures(over_single)} over "
+    facts += "one per task"
+    between = f"by all-in-one over one per task: {_figures(all_over_single)}"
     if over_all.low > 0 and over_single.low > 0:
-        return "group so", f"Group so: these groups beat both alternatives on test data. {facts}."
-    between = f"all-in-one against one per task: {_figures(all_over_single)}"
+        return "group so", f"Group so: these groups beat both alternatives. {facts}."
     if all_over_single.low > 0:
         return "train all together", f"Train all together: no grouping beat it beyond noise. {facts}; {between}."
     if all_over_single.high < 0:
         return "train alone", f"Train alone: {_consolation(over_all)}. {facts}; {between}."
-    reason = "no arm beats both others beyond the seeds' noise"
+    reason = "no arm beats both others beyond the noise of the seeds"
     return "no difference beyond noise", f"No difference beyond noise: {reason}. {facts}; {between}."
 
 
@@ -53,12 +55,6 @@ def _comparison(arm: ArmName, baseline: ArmName, arms: Mapping[ArmName, Arm]) ->
     known = np.isfinite(half_width)
     low, high = (mean - half_width, mean + half_width) if known else (-np.inf, np.inf)
     return Comparison(arm, baseline, mean, low, high)
-
-
-def _words(comparison: Comparison) -> str:
-    baseline = {"all-in-one": "all-in-one", "one-per-task": "one network per task"}[comparison.baseline]
-    verb = "less" if comparison.gain >= 0 else "more"
-    return f"{abs(comparison.gain):.1%} {verb} loss than {baseline} ({_interval(comparison)})"
 
 
 def _figures(comparison: Comparison) -> str:
