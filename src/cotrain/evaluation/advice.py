@@ -35,9 +35,9 @@ def advise(comparisons: tuple[Comparison, ...], networks: int) -> tuple[Advice, 
     by_pair = {(found.arm, found.baseline): found for found in comparisons}
     over_all, over_single = by_pair["chosen", "all-in-one"], by_pair["chosen", "one-per-task"]
     all_over_single = by_pair["all-in-one", "one-per-task"]
-    count = f"{networks} network{'s' if networks > 1 else ''}"
-    facts = f"Share of test loss saved by {count}: {_figures(over_all)} over all-in-one, {_figures(over_single)} over "
-    facts += "one per task"
+    count = "1 network" if networks == 1 else f"{networks} networks"
+    against = f"{_figures(over_all)} over all-in-one, {_figures(over_single)} over one per task"
+    facts = f"Share of test loss saved by {count}: {against}"
     between = f"by all-in-one over one per task: {_figures(all_over_single)}"
     if over_all.low > 0 and over_single.low > 0:
         return "group so", f"Group so: these groups beat both alternatives. {facts}."
