@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from cotrain.affinity.linear_fits import SubsetFits, TaskWeights, fit_subsets
 from cotrain.affinity.linear_rows import linear_losses
 from cotrain.affinity.task_statistics import task_statistics
 from cotrain.errors import InputError
+from cotrain.gradients import GradientStore, StoreSpec
+from cotrain.gradients.digests import Origin
 from cotrain.gradients.task_gradients import LinearLoss, TaskGradients
 
 Tasks = Mapping[str, TaskGradients]
@@ -278,6 +281,17 @@ def test_a_hessian_too_flat_for_float32_is_fitted_in_float64() -> None:
     single, double = (fit_subsets({"a": task}, mask, strength=1e-10, corrections=0) for task in (rows, precise))
     assert single.coefficients.dtype == torch.float32
     torch.testing.assert_close(single.coefficients, double.coefficients.float(), rtol=1e-3, atol=1e-5)
+
+
+def test_fits_from_a_store_equal_fits_in_memory(tmp_path: Path) -> None:
+    tasks, mask = draw_tasks(13, dtype=torch.float32), all_subsets(3)
+    store = GradientStore.create(tmp_path, StoreSpec("w", {}, {"dimension": 5}))
+    for name, task in tasks.items():
+        store.append("train", name, 0, task, origin=Origin("", task.sample))
+    read = store.read("train")
+    stored, held = (fit_subsets(rows, mask, strength=0.1) for rows in (read, tasks))
+    assert torch.equal(stored.coefficients, held.coefficients)
+    assert torch.equal(linear_losses(read, held.coefficients), linear_losses(tasks, held.coefficients))
 
 
 @pytest.mark.parametrize(
