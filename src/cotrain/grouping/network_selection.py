@@ -14,15 +14,13 @@ from cotrain.grouping.grouping import Grouping
 from cotrain.grouping.selection.budget import CostBudget
 from cotrain.grouping.selection.candidate_networks import MEASURES, CandidateNetworks, Measure
 from cotrain.grouping.selection.constraints import Constraints
-from cotrain.grouping.selection.enumeration import all_groups, choose_by_partition
-from cotrain.grouping.selection.facility_location import choose_by_milp
 from cotrain.grouping.selection.group_scores import NORMALISATIONS, Alone, Normalisation, group_scores
 from cotrain.grouping.selection.networks import Bools, Networks, Selection
+from cotrain.grouping.selection.solver import Effort, choose_among, choose_groups
 from cotrain.grouping.selection.terms import Terms
 
 Source: TypeAlias = Literal["affinity", "subset losses"]
 SOURCES: tuple[Source, ...] = ("affinity", "subset losses")
-_PARTITION_UNITS = 12  # up to here dynamic programming over served sets beats column generation
 
 
 @dataclass(frozen=True)
@@ -64,13 +62,22 @@ class NetworkSelection:
         Taken off the objective for every chosen network that does not exist in ``current``.
     new_networks
         Most networks that do not exist in ``current``.
+    gap
+        Relative gap at which bounding stops where optimality is out of reach (beyond 24 tasks).
+    nodes
+        Most branch-and-bound nodes per pricing, where these give the bound.
+    restarts
+        Local searches from different starts, where these give the grouping.
     time_limit
-        Seconds for the exact solver; when it strikes, the grouping found so far comes with its proven bound.
+        Seconds for each integer program; when it strikes, the grouping found so far comes with its proven bound.
+    seed
+        Of the local searches.
 
     Notes
     -----
     Tasks are solved in the order of their names, so that permuting them permutes the result. Adding a constant to a
-    row changes nothing as long as the score alone moves with it (or is forbidden). Optimal up to 24 tasks.
+    row changes nothing as long as the score alone moves with it (or is forbidden). Proven optimal up to 24
+    tasks; beyond, the bound comes from column generation with branch-and-bound pricing (up to 150 tasks).
 
     References
     ----------
@@ -103,7 +110,11 @@ class NetworkSelection:
     current: Grouping | None = None
     switching_cost: float = 0.0
     new_networks: int | None = None
+    gap: float = 0.01
+    nodes: int = 1_000_000
+    restarts: int = 8
     time_limit: float = float("inf")
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if self.networks is not None:
@@ -141,15 +152,15 @@ class NetworkSelection:
             ordered, alone=self.alone, normalisation=self.normalisation, confidence=self.confidence
         )  # fmt: skip
         terms = self._terms(ordered.tasks)
-        members = all_groups(len(ordered.tasks))
-        return self._grouping(self._solve(terms.evaluate(members, scores.of(members)), terms), affinity.tasks)
+        return self._grouping(choose_groups(scores, terms, self._effort, seed=self.seed), affinity.tasks)
 
     def choose(self, candidates: CandidateNetworks) -> Grouping:
         """Return the best networks among candidates, such as measured subsets and half-size networks."""
         ordered = candidates.with_tasks(sorted(candidates.tasks))
         terms = self._terms(ordered.tasks)
         networks = terms.evaluate(ordered.members, ordered.scores, ordered.cost)
-        return self._grouping(self._solve(networks, terms), candidates.tasks)
+        _require_servable(networks, terms)
+        return self._grouping(choose_among(networks, terms, self._effort), candidates.tasks)
 
     def _candidates(self, affinity: Affinity) -> CandidateNetworks:
         if affinity.subset_losses is None:
@@ -169,17 +180,13 @@ class NetworkSelection:
             self.new_networks,
         )  # fmt: skip
 
-    def _solve(self, networks: Networks, terms: Terms) -> Selection:
-        _require_servable(networks, terms)
-        if networks.values.shape[1] <= _PARTITION_UNITS and len(terms.limits) == 1:
-            found = choose_by_partition(networks, terms.networks)
-        else:
-            found = choose_by_milp(networks, terms.limits, time_limit=self.time_limit)
+    @property
+    def _effort(self) -> Effort:
+        return Effort(self.time_limit, self.gap, self.nodes, self.restarts)
+
+    def _grouping(self, found: Selection | None, tasks: tuple[str, ...]) -> Grouping:
         if found is None:
             raise InputError("`networks` and the other limits leave no grouping that serves every task. Raise a limit.")
-        return found
-
-    def _grouping(self, found: Selection, tasks: tuple[str, ...]) -> Grouping:
         names = sorted(tasks)
         groups = tuple(tuple(np.array(names)[row].tolist()) for row in found.networks.members)
         units = self.constraints.resolve(names).units

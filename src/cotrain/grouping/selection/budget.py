@@ -73,9 +73,9 @@ class CostBudget:
 
     def costs(self, tasks: Sequence[str], members: Bools) -> Floats:
         """Return the cost of every group ``(groups, tasks)``; infinite where the mapping does not name it."""
-        if isinstance(self.cost, LinearCost):
-            heads = np.array([self.cost.head(task) for task in tasks])
-            found: Floats = self.cost.trunk + members.astype(np.float64) @ heads
+        if self.is_linear:
+            trunk, heads = self.coefficients(tasks)
+            found: Floats = trunk + members.astype(np.float64) @ heads
         else:
             price = self._lookup(self.cost) if isinstance(self.cost, Mapping) else self.cost
             names = np.array(tasks, dtype=object)
@@ -83,6 +83,23 @@ class CostBudget:
         if not (found >= 0).all():
             raise InputError(f"`cost` must be at least 0 for every network. Found {float(np.nanmin(found))}.")
         return found
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the cost of a group is that of a trunk plus one head per task."""
+        return isinstance(self.cost, LinearCost)
+
+    def coefficients(self, tasks: Sequence[str]) -> tuple[float, Floats]:
+        """Return trunk and heads ``(tasks,)`` of a linear cost."""
+        if not isinstance(self.cost, LinearCost):
+            raise TypeError("only a LinearCost has coefficients")
+        return self.cost.trunk, np.array([self.cost.head(task) for task in tasks], dtype=np.float64)
+
+    def named_groups(self, tasks: Sequence[str], *, otherwise: Bools | None) -> Bools | None:
+        """Return the groups that a mapping names ``(groups, tasks)``; ``otherwise`` when any group has a cost."""
+        if not isinstance(self.cost, Mapping):
+            return otherwise
+        return np.array([[task in group for task in tasks] for group in self.cost], dtype=bool).reshape(-1, len(tasks))
 
     @staticmethod
     def _lookup(table: Mapping[Subset, float]) -> Callable[[Subset], float]:

@@ -114,6 +114,12 @@ class Rules:
         """``(units, tasks)``: who must be in the network that serves the unit."""
         return (self.units.astype(np.int64) @ self.needs.astype(np.int64)) > 0
 
+    @property
+    def are_free(self) -> bool:
+        """Whether every task is served on its own and needs nobody."""
+        count = self.units.shape[1]
+        return len(self.units) == count and int(self.needs.sum()) == count
+
     def allowed(self, members: Bools) -> Bools:
         """Return which groups ``(groups, tasks)`` may exist at all."""
         allowed: Bools = members.any(axis=1) & (members.sum(axis=1) <= self.maximum_size)
@@ -124,6 +130,8 @@ class Rules:
 
     def unit_values(self, members: Bools, scores: Floats) -> Floats:
         """Sum task scores ``(groups, tasks)`` over units; ``-inf`` where a member or a required helper is absent."""
+        if self.are_free:
+            return scores
         needs = self.unit_needs.astype(np.float64)
         complete = members.astype(np.float64) @ needs.T >= needs.sum(axis=1)
         finite = np.isfinite(scores)

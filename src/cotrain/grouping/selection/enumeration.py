@@ -16,7 +16,7 @@ _ROWS = 512  # served sets valued at once
 @lru_cache(maxsize=4)
 def all_groups(tasks: int) -> Bools:
     """Return all non-empty groups ``(2^tasks - 1, tasks)``, small ones first."""
-    members = _patterns(tasks)[1:]
+    members = patterns(tasks)[1:]
     return members[np.argsort(members.sum(axis=1), kind="stable")]
 
 
@@ -42,21 +42,21 @@ def choose_by_partition(networks: Networks, sets: int) -> Selection | None:
 
 def _served_set_values(networks: Networks) -> tuple[Floats, NDArray[np.int64]]:
     """Worth of serving each set of units ``(2^units,)`` by its best network, and that network."""
-    patterns = _patterns(networks.values.shape[1]).astype(np.float64)
+    sets = patterns(networks.values.shape[1]).astype(np.float64)
     finite = np.isfinite(networks.values)
     known = np.where(finite, networks.values, 0.0)
     forbidding = 1e3 * (1.0 + np.abs(known).sum(axis=1).max() + np.abs(networks.charge).max())
     values = np.where(finite, known, -forbidding).T
-    best, which = np.empty(len(patterns)), np.empty(len(patterns), dtype=np.int64)
-    for start in range(0, len(patterns), _ROWS):
+    best, which = np.empty(len(sets)), np.empty(len(sets), dtype=np.int64)
+    for start in range(0, len(sets), _ROWS):
         rows = slice(start, start + _ROWS)
-        totals = patterns[rows] @ values - networks.charge
+        totals = sets[rows] @ values - networks.charge
         which[rows] = totals.argmax(axis=1)
         best[rows] = totals.max(axis=1)
     return np.where(best < -forbidding / 2, -np.inf, best), which
 
 
 @lru_cache(maxsize=4)
-def _patterns(items: int) -> Bools:
+def patterns(items: int) -> Bools:
     """All subsets ``(2^items, items)``; row number = bit pattern."""
     return (np.arange(1 << items)[:, None] >> np.arange(items) & 1).astype(bool)

@@ -51,10 +51,25 @@ class Networks:
         pairs = [(getattr(self, name), getattr(other, name)) for name in ("members", "values", "charge", "usage")]
         return Networks(*(np.concatenate(pair) for pair in pairs))
 
+    def distinct(self) -> Networks:
+        """Return the networks without repetitions, in their order."""
+        return self.take(first_of_each(self.key))
+
+    @property
+    def key(self) -> Floats:
+        """One row per network, equal for equal networks."""
+        return np.column_stack([self.members, self.usage, self.values.astype(np.float32)])
+
     def reduced_values(self, prices: Prices) -> Floats:
         """Return what each network earns above the prices when it serves every unit worth serving."""
         earned: Floats = np.maximum(self.values - prices.unit, 0.0).sum(axis=1)
         return earned - self.charge - self.usage @ prices.resource
+
+
+def first_of_each(rows: Floats) -> NDArray[np.int64]:
+    """Return the positions of the first occurrence of every distinct row, in order."""
+    first: NDArray[np.int64] = np.sort(np.unique(rows, axis=0, return_index=True)[1])
+    return first
 
 
 @dataclass(frozen=True, eq=False)

@@ -54,17 +54,21 @@ class Terms:
     def evaluate(self, members: Bools, scores: Floats, costs: Floats | None = None) -> Networks:
         """Return the networks among ``members`` that the rules and the budget allow."""
         keep = self.rules.allowed(members)
-        members, scores = members[keep], scores[keep]
+        kept_costs = None if costs is None else costs[keep]
+        networks = self.price_list(members[keep], scores[keep], kept_costs)
+        useful = (networks.usage <= self.limits).all(axis=1) & np.isfinite(networks.values).any(axis=1)
+        return networks.take(np.flatnonzero(useful))
+
+    def price_list(self, members: Bools, scores: Floats, costs: Floats | None = None) -> Networks:
+        """Return every network of ``members``, allowed or not, with its values, charge and usage."""
         columns = [np.ones(len(members))]
         if self.cost_budget is not None:
-            columns.append(self.cost_budget.costs(self.tasks, members) if costs is None else costs[keep])
+            columns.append(self.cost_budget.costs(self.tasks, members) if costs is None else costs)
         new = self._is_new(members)
         if self.new_networks is not None:
             columns.append(new)
         values = self.rules.unit_values(members, scores)
-        networks = Networks(members, values, self.charge + self.new_charge * new, np.column_stack(columns))
-        useful = (networks.usage <= self.limits).all(axis=1) & np.isfinite(values).any(axis=1)
-        return networks.take(np.flatnonzero(useful))
+        return Networks(members, values, self.charge + self.new_charge * new, np.column_stack(columns))
 
     def _is_new(self, members: Bools) -> Floats:
         new = np.ones(len(members))

@@ -1,0 +1,144 @@
+"""Many tasks: local search over who is served together, with the best helpers for every served set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cotrain.grouping.selection.group_scores import GroupScores
+from cotrain.grouping.selection.networks import Bools, Floats, Networks
+from cotrain.grouping.selection.terms import Terms
+
+_SWEEPS = 200
+_NEAR = 8  # sets tried for each unit
+_BATCH = 4_000_000  # numbers in one table of served sets
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class ServedSetSearch:
+    """Moves units between served sets while the total worth grows (relocation, several disjoint moves a sweep).
+
+    A served set is worth its summed scores with the best helpers: the outsiders that give it most, added while the
+    mean grows. A sweep values every unit in every set it could join, ``O(units sets tasks log tasks)``, afterwards
+    only those of the sets that changed; of many sets it tries those with the best mean affinity.
+
+    Parameters
+    ----------
+    scores
+        Of any group.
+    terms
+        Rules, limits and charges; a cost budget is left to the choice among the groups found.
+    """
+
+    scores: GroupScores
+    terms: Terms
+
+    def descend(self, labels: Labels) -> tuple[Labels, float]:
+        """Return labels ``(units,)`` no relocation improves, and their worth."""
+        labels, sets = labels.copy(), self.terms.networks
+        worth = self.worth(_indicator(labels, sets))
+        joined, left = self._tables(labels, np.arange(sets), None, None)
+        for _ in range(_SWEEPS):
+            here = np.arange(len(labels))
+            gain = (left - worth[labels])[:, None] + joined - worth
+            gain[here, labels] = 0.0
+            target = gain.argmax(axis=1)
+            moved = _disjoint(gain[here, target], labels, target)
+            if not len(moved):
+                break
+            changed = np.unique(np.concatenate([labels[moved], target[moved]]))
+            labels[moved] = target[moved]
+            worth[changed] = self.worth(_indicator(labels, sets)[changed])
+            joined, left = self._tables(labels, changed, joined, left)
+        return labels, float(worth.sum())
+
+    def networks(self, labels: Labels) -> Networks:
+        """Return the networks that serve the labelled sets."""
+        served = _indicator(labels, self.terms.networks)
+        members = self.complete(served[served.any(axis=1)])[0]
+        return self.terms.evaluate(members, self.scores.of(members))
+
+    def worth(self, served: Bools) -> Floats:
+        """Return the worth of served sets ``(sets, units)``; an empty one is worth nothing."""
+        step = max(_BATCH // self.scores.benefit.shape[0], 1)
+        parts = [self.complete(served[start : start + step])[1] for start in range(0, len(served), step)]
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+    def complete(self, served: Bools) -> tuple[Bools, Floats]:
+        """Return groups ``(sets, tasks)``: the served tasks, what they need, the best helpers; and their worth."""
+        rules = self.terms.rules
+        counted = served.astype(np.float64)
+        tasks = counted @ rules.units.astype(np.float64)
+        needed = counted @ rules.unit_needs.astype(np.float64) > 0
+        given = tasks @ self.scores.benefit
+        barred = needed | (needed.astype(np.float64) @ rules.conflicts.astype(np.float64) > 0)
+        helping = np.where(barred, -np.inf, given)
+        order = np.argsort(-helping, axis=1, kind="stable")
+        extra = np.take_along_axis(helping, order, axis=1)
+        start = np.where(needed, given, 0.0).sum(axis=1, keepdims=True)
+        totals = np.concatenate([start, start + np.cumsum(extra, axis=1)], axis=1)
+        size = needed.sum(axis=1, keepdims=True) + np.arange(totals.shape[1])
+        mean = np.where((size >= 2) & (size <= rules.maximum_size), totals / np.maximum(size - 1, 1), -np.inf)
+        mean[:, 0] = np.where(size[:, 0] == 1, np.where(needed, self.scores.alone, 0.0).sum(axis=1), mean[:, 0])
+        count = mean.argmax(axis=1)
+        rank = np.argsort(order, axis=1, kind="stable")
+        members = needed | ((rank < count[:, None]) & ~barred)
+        worth = mean[np.arange(len(mean)), count] - self.terms.charge - self.terms.new_charge
+        worth = np.where(self._possible(needed), np.maximum(worth, self._impossible), self._impossible)
+        return members, np.where(served.any(axis=1), worth, 0.0)
+
+    @property
+    def _impossible(self) -> float:
+        """Worth of a served set that breaks a rule: finite, so that differences of worth stay numbers."""
+        return -1e6 * (1.0 + float(np.abs(self.scores.benefit).max(initial=0.0))) * len(self.scores.benefit)
+
+    def _possible(self, needed: Bools) -> Bools:
+        met = needed.astype(np.float64) @ self.terms.rules.conflicts.astype(np.float64)
+        possible: Bools = ~((met > 0) & needed).any(axis=1)
+        return possible
+
+    def _tables(
+        self, labels: Labels, changed: Labels, joined: Floats | None, left: Floats | None
+    ) -> tuple[Floats, Floats]:
+        """Worth of every set with a unit put in ``(units, sets)`` and of every unit's set without it ``(units,)``."""
+        served = _indicator(labels, self.terms.networks)
+        joined = np.empty((len(labels), len(served))) if joined is None else joined
+        left = np.empty(len(labels)) if left is None else left
+        near = self._near(served)
+        for position in changed:
+            units = np.flatnonzero(near[:, position])
+            joined[:, position] = -np.inf
+            joined[units, position] = self.worth(served[position] | np.eye(len(labels), dtype=bool)[units])
+        touched = np.flatnonzero(np.isin(labels, changed))
+        left[touched] = self.worth(served[labels[touched]] & ~np.eye(len(labels), dtype=bool)[touched])
+        return joined, left
+
+    def _near(self, served: Bools) -> Bools:
+        """Which sets ``(units, sets)`` are worth trying for a unit: those with the best mean affinity both ways."""
+        units = self.terms.rules.units.astype(np.float64)
+        benefit = units @ (self.scores.benefit + self.scores.benefit.T) @ units.T
+        size = np.maximum(served.sum(axis=1), 1)
+        mean = benefit @ served.T.astype(np.float64) / size
+        rank = np.argsort(np.argsort(-mean, axis=1, kind="stable"), axis=1, kind="stable")
+        return (rank < _NEAR) | ~served.any(axis=1)
+
+
+def _indicator(labels: Labels, sets: int) -> Bools:
+    return labels == np.arange(sets)[:, None]
+
+
+def _disjoint(gain: Floats, source: Labels, target: Labels) -> NDArray[np.int64]:
+    """Best improving moves of which no two touch the same set."""
+    busy: set[int] = set()
+    chosen: list[int] = []
+    for unit in np.argsort(-gain, kind="stable").tolist():
+        if gain[unit] <= 1e-12:
+            break
+        pair = {int(source[unit]), int(target[unit])}
+        if not pair & busy:
+            busy |= pair
+            chosen.append(unit)
+    return np.array(chosen, dtype=np.int64)
