@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from cotrain.errors import InputError
 from cotrain.gradients.bases.basis import Basis
 from cotrain.gradients.inference import inference
-from cotrain.gradients.margins import margins
+from cotrain.gradients.margins import margin_columns
 from cotrain.gradients.paths.path import Pass
 from cotrain.gradients.plan import Plan, make_plan
 from cotrain.problem.rows import Rows
@@ -60,7 +60,7 @@ class Engine:
         parameter = next(network.parameters())
         self._dtype = torch.promote_types(parameter.dtype, torch.float32)
         self._basis = basis.to(torch.zeros((), dtype=self._dtype, device=parameter.device))
-        margin_function = partial(margins, tasks)
+        margin_function = partial(margin_columns, tasks)
         with inference(network):
             self.plan = plan or make_plan(network, basis.shapes, margin_function, rows.to(parameter.device))
         self._paths = self.plan.open(network, self._basis, margin_function)
@@ -79,7 +79,7 @@ class Engine:
             return [self._linear_rows(started, task) for task in wanted]
 
     def _linear_rows(self, started: Sequence[Pass], task: int) -> LinearRows:
-        margins = started[0].margins[:, task].to(self._dtype)
+        margins = started[0].margin(task).to(self._dtype)
         raw = margins.new_zeros(len(margins), self._basis.raw_dimension)
         for each in started:
             each.add(raw, task)

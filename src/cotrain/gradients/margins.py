@@ -52,10 +52,14 @@ def margins(tasks: Sequence[Task], outputs: Outputs, targets: Tensor) -> Tensor:
     >>> margins([Task("a"), Task("b", "regression")], torch.tensor([[2.0, 2.0]]), torch.tensor([[0.0, 0.5]])).tolist()
     [[-2.0, 1.5]]
     """
+    return torch.stack(margin_columns(tasks, outputs, targets), dim=1)
+
+
+def margin_columns(tasks: Sequence[Task], outputs: Outputs, targets: Tensor) -> list[Tensor]:
+    """Return the columns of :func:`margins`; a backward pass from one does not go through the others."""
     parts = split_outputs(tasks, outputs)
     filled = targets.nan_to_num(0.0)
-    columns = [_margin(task, parts[task.name], filled[:, column]) for column, task in enumerate(tasks)]
-    return torch.stack(columns, dim=1)
+    return [_margin(task, parts[task.name], filled[:, column]) for column, task in enumerate(tasks)]
 
 
 def _margin(task: Task, output: Tensor, target: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from cotrain.gradients.paths.path import MarginFunction, Path
 from cotrain.gradients.paths.structured import StructuredPath
 from cotrain.gradients.paths.watch import Watched, explicit_attention, taken_apart
 from cotrain.gradients.survey import survey
+from cotrain.problem.losses import Outputs
 from cotrain.problem.rows import Rows
 
 PathName: TypeAlias = Literal["structured", "general", "loop"]
@@ -132,8 +133,8 @@ class _Trial:
 
     def __init__(self, network: nn.Module, shapes: Shapes, margins: MarginFunction, rows: Rows) -> None:
         self.network, self.rows, self.basis = network, rows, Identity(shapes)
-        weights = torch.randn(rows.targets.shape[1], 1, generator=torch.Generator().manual_seed(0)).to(rows.targets)
-        self.margins: MarginFunction = lambda outputs, targets: margins(outputs, targets).to(weights.dtype) @ weights
+        weights = torch.randn(rows.targets.shape[1], generator=torch.Generator().manual_seed(0)).tolist()
+        self.margins = _mixture(margins, weights)
         self._precision = next(network.parameters()).dtype
         exact = 1e-4 if rows.targets.device.type == "cpu" else 1e-2
         self._tolerance = max(exact, 10 * torch.finfo(self._precision).eps)
@@ -144,14 +145,14 @@ class _Trial:
         dtype = torch.promote_types(self._precision, torch.float32)
         raw = torch.zeros(len(self.rows), self.basis.dimension, dtype=dtype, device=self.rows.targets.device)
         started.add(raw, 0)
-        return raw, started.margins
+        return raw, started.margin(0)
 
     def _far(self, found: Tensor, true: Tensor, scale: Tensor) -> bool:
         return not bool((found - true).norm() <= self._tolerance * (true.norm() + 1e-2 * scale))
 
     def refuse_mixed_rows(self) -> None:
         with torch.no_grad():
-            together = self.margins(self.network(self.rows.inputs), self.rows.targets)
+            together = self.margins(self.network(self.rows.inputs), self.rows.targets)[0]
         if self._far(together, self._alone, self._alone.norm() + 1):
             raise InputError(
                 "Rows of a batch influence each other in eval mode, so a row has no gradient of its own. Run "
@@ -176,6 +177,16 @@ class _Trial:
             elif self._far(found[:, part], self._truth[:, part], scale):
                 reasons[name] = f"the {path.name} path misses a use of it"
         return reasons
+
+
+def _mixture(margins: MarginFunction, weights: list[float]) -> MarginFunction:
+    """Return one margin in place of all: their sum with these weights."""
+
+    def mixed(outputs: Outputs, targets: Tensor) -> list[Tensor]:
+        columns = zip(margins(outputs, targets), weights, strict=True)
+        return [torch.stack([weight * column for column, weight in columns]).sum(dim=0)]
+
+    return mixed
 
 
 def _watched_layers(

@@ -42,14 +42,14 @@ class GeneralPath:
         del several
         with torch.no_grad():
             margins = self._margins(self._network(inputs), targets)
-        return GeneralPass(self, inputs, targets, margins)
+        return GeneralPass(self, inputs, targets, list(margins))
 
     def gradients(self, inputs: Inputs, targets: Tensor, task: int) -> dict[str, Tensor]:
         """Return the gradients ``(n, *shape)`` of one task's margins."""
 
         def margin(parameters: dict[str, Tensor], row: Inputs, target: Tensor) -> Tensor:
             outputs = functional_call(self._network, parameters, (_as_batch(row),))
-            return self._margins(outputs, target[None])[0, task]
+            return self._margins(outputs, target[None])[task][0]
 
         named = inputs if isinstance(inputs, Tensor) else dict(inputs)
         with sdpa_kernel(SDPBackend.MATH):  # fused attention has no rule for vmap
@@ -65,9 +65,12 @@ class GeneralPath:
 class GeneralPass:
     """One micro-batch on the general path."""
 
-    def __init__(self, path: GeneralPath, inputs: Inputs, targets: Tensor, margins: Tensor) -> None:
-        self._path, self._inputs, self._targets = path, inputs, targets
-        self.margins = margins
+    def __init__(self, path: GeneralPath, inputs: Inputs, targets: Tensor, margins: list[Tensor]) -> None:
+        self._path, self._inputs, self._targets, self._margins = path, inputs, targets, margins
+
+    def margin(self, task: int) -> Tensor:
+        """Return margins or residuals ``(n,)``."""
+        return self._margins[task]
 
     def add(self, raw: Tensor, task: int) -> None:
         """Add the coordinates of one task's gradients."""

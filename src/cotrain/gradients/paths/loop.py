@@ -47,23 +47,23 @@ class LoopPath:
                 self._margins(functional_call(self._network, leaves, (select(inputs, row),)), targets[row])
                 for row in rows
             ]
-        return LoopPass(self.basis, leaves, torch.cat(graphs))
+        return LoopPass(self.basis, leaves, [list(row) for row in graphs])
 
 
 class LoopPass:
     """One micro-batch in the loop."""
 
-    def __init__(self, basis: Basis, leaves: dict[str, Tensor], graph: Tensor) -> None:
-        self._basis, self._leaves, self._graph = basis, leaves, graph
+    def __init__(self, basis: Basis, leaves: dict[str, Tensor], graphs: list[list[Tensor]]) -> None:
+        self._basis, self._leaves, self._graphs = basis, leaves, graphs
 
-    @property
-    def margins(self) -> Tensor:
-        """Margins or residuals ``(n, tasks)``."""
-        return self._graph.detach()
+    def margin(self, task: int) -> Tensor:
+        """Return margins or residuals ``(n,)``."""
+        return torch.cat([row[task].detach() for row in self._graphs])
 
     def add(self, raw: Tensor, task: int) -> None:
         """Run one backward pass for every row."""
-        for row, margin in enumerate(self._graph[:, task]):
+        for row, margins in enumerate(self._graphs):
+            margin = margins[task]
             if not margin.requires_grad:
                 continue
             found = torch.autograd.grad(margin, list(self._leaves.values()), retain_graph=True, allow_unused=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Protocol, TypeAlias
 
 from torch import Tensor
@@ -10,16 +10,15 @@ from torch import Tensor
 from cotrain.problem.losses import Outputs
 from cotrain.problem.rows import Inputs
 
-MarginFunction: TypeAlias = Callable[[Outputs, Tensor], Tensor]
-"""Maps a network's outputs and targets ``(n, tasks)`` to margins ``(n, tasks)``."""
+MarginFunction: TypeAlias = Callable[[Outputs, Tensor], Sequence[Tensor]]
+"""Maps a network's outputs and targets ``(n, tasks)`` to the margins ``(n,)`` of every task."""
 
 
 class Pass(Protocol):
     """One micro-batch on its way: margins known, gradients of its tasks to be asked for one by one."""
 
-    @property
-    def margins(self) -> Tensor:
-        """Margins or residuals ``(n, tasks)``."""
+    def margin(self, task: int) -> Tensor:
+        """Return margins or residuals ``(n,)``."""
         ...
 
     def add(self, raw: Tensor, task: int) -> None:

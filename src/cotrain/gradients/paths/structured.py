@@ -59,25 +59,25 @@ class StructuredPath:
             watching(self._layers, sink.add, anchor, remember=several),
         ):
             margins = self._margins(self._network(inputs), targets)
-        return StructuredPass(margins, anchor, sink)
+        return StructuredPass(list(margins), anchor, sink)
 
 
 class StructuredPass:
     """One micro-batch on the structured path."""
 
-    def __init__(self, graph: Tensor, anchor: Tensor, sink: _Sink) -> None:
-        self._graph, self._anchor, self._sink = graph, anchor, sink
+    def __init__(self, graphs: list[Tensor], anchor: Tensor, sink: _Sink) -> None:
+        self._graphs, self._anchor, self._sink = graphs, anchor, sink
 
-    @property
-    def margins(self) -> Tensor:
-        """Margins or residuals ``(n, tasks)``."""
-        return self._graph.detach()
+    def margin(self, task: int) -> Tensor:
+        """Return margins or residuals ``(n,)``."""
+        return self._graphs[task].detach()
 
     def add(self, raw: Tensor, task: int) -> None:
         """Run one backward pass for one task."""
         self._sink.raw = raw
-        if self._graph.requires_grad:
-            torch.autograd.grad(self._graph[:, task].sum(), self._anchor, retain_graph=True, allow_unused=True)
+        graph = self._graphs[task]
+        if graph.requires_grad:
+            torch.autograd.grad(graph.sum(), self._anchor, retain_graph=True, allow_unused=True)
 
 
 class _Sink:
