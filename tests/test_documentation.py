@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cotrain.cli.main import parser
+from cotrain.problem import defaults
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -22,6 +23,7 @@ def _ids(page: Path) -> str:
 @pytest.mark.parametrize("page", [page for page in PAGES if BLOCK.search(page.read_text())], ids=_ids)
 def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(defaults, "STEPS", 1)  # the fewest epochs: that it runs matters here, not what comes out
     code = "\n".join(BLOCK.findall(page.read_text()))
     exec(compile(code, page.name, "exec"), {})  # noqa: S102 - our own documentation
 
