@@ -8,6 +8,7 @@ from cotrain.grouping.diagnosis import Diagnosis, Placement
 from cotrain.grouping.diagnostics import diagnose
 from cotrain.grouping.grouping import Grouping
 from cotrain.grouping.hierarchical import Hierarchical
+from cotrain.grouping.incremental import Regrouping, regroup
 from cotrain.grouping.measured_search import MeasuredSearch
 from cotrain.grouping.mixture import Mixture
 from cotrain.grouping.network_selection import NetworkSelection
@@ -38,8 +39,10 @@ __all__ = [
     "OverlappingDensity",
     "Placement",
     "RandomGroups",
+    "Regrouping",
     "Semisoft",
     "Spectral",
     "SpectralCoClustering",
     "diagnose",
+    "regroup",
 ]

@@ -78,7 +78,7 @@ class BoundedPricer:
         budget = self.terms.cost_budget
         if budget is None or not budget.is_linear:
             return np.zeros(len(self.terms.tasks))
-        return prices.resource[1] * budget.coefficients(self.terms.tasks)[1]
+        return float(prices.resource[1]) * budget.coefficients(self.terms.tasks)[1]
 
     def _fixed(self, prices: Prices) -> float:
         fixed = self.terms.charge + self.terms.new_charge + float(prices.resource[0])

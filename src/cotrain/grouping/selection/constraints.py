@@ -118,14 +118,12 @@ class Rules:
     def are_free(self) -> bool:
         """Whether every task is served on its own and needs nobody."""
         count = self.units.shape[1]
-        return len(self.units) == count and int(self.needs.sum()) == count
+        return bool(len(self.units) == count and self.needs.sum() == count)
 
     def allowed(self, members: Bools) -> Bools:
         """Return which groups ``(groups, tasks)`` may exist at all."""
-        allowed: Bools = members.any(axis=1) & (members.sum(axis=1) <= self.maximum_size)
-        if self.conflicts.any():
-            met = members.astype(np.float64) @ self.conflicts.astype(np.float64)
-            allowed &= ~((met > 0) & members).any(axis=1)
+        size = members.sum(axis=1)
+        allowed: Bools = (size >= 1) & (size <= self.maximum_size) & peaceful(members, self.conflicts)
         return allowed
 
     def unit_values(self, members: Bools, scores: Floats) -> Floats:
@@ -138,6 +136,15 @@ class Rules:
         sums = np.where(finite, scores, 0.0) @ self.units.T.astype(np.float64)
         scored = finite.astype(np.float64) @ self.units.T.astype(np.float64) >= self.units.sum(axis=1)
         return np.where(complete & scored, sums, -np.inf)
+
+
+def peaceful(members: Bools, conflicts: Bools) -> Bools:
+    """Return which groups ``(groups, tasks)`` hold no pair of ``conflicts`` ``(tasks, tasks)``."""
+    if not conflicts.any():
+        return np.ones(len(members), dtype=bool)
+    met: Bools = (members.astype(np.float64) @ conflicts.astype(np.float64) > 0) & members
+    peace: Bools = met.sum(axis=1) == 0
+    return peace
 
 
 def _units(tasks: Sequence[str], must_link: Sequence[Iterable[str]]) -> Bools:

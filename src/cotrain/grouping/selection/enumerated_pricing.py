@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from cotrain.grouping.selection.constraints import peaceful
 from cotrain.grouping.selection.enumeration import patterns
 from cotrain.grouping.selection.group_scores import GroupScores
 from cotrain.grouping.selection.networks import Bools, Floats, Networks, Prices
@@ -116,12 +117,11 @@ def _half(scores: GroupScores, terms: Terms, part: NDArray[np.int64], *, with_tr
     inside = members.astype(np.float64)
     needs = terms.rules.unit_needs[:, part].astype(np.float64)
     unit_benefit = terms.rules.units.astype(np.float64) @ scores.benefit
-    conflicts = terms.rules.conflicts[np.ix_(part, part)].astype(np.float64)
     return _Half(
         members,
         members.sum(axis=1),
         _linear_cost(terms, part, inside, with_trunk=with_trunk),
-        ~((inside @ conflicts > 0) & members).any(axis=1),
+        peaceful(members, terms.rules.conflicts[np.ix_(part, part)]),
         unit_benefit[:, part] @ inside.T,
         needs @ inside.T >= needs.sum(axis=1, keepdims=True),
     )

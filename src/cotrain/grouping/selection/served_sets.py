@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cotrain.grouping.selection.constraints import peaceful
 from cotrain.grouping.selection.group_scores import GroupScores
 from cotrain.grouping.selection.networks import Bools, Floats, Networks
 from cotrain.grouping.selection.terms import Terms
@@ -72,9 +73,9 @@ class ServedSetSearch:
         rules = self.terms.rules
         counted = served.astype(np.float64)
         tasks = counted @ rules.units.astype(np.float64)
-        needed = counted @ rules.unit_needs.astype(np.float64) > 0
+        needed: Bools = counted @ rules.unit_needs.astype(np.float64) > 0
         given = tasks @ self.scores.benefit
-        barred = needed | (needed.astype(np.float64) @ rules.conflicts.astype(np.float64) > 0)
+        barred: Bools = needed | (needed.astype(np.float64) @ rules.conflicts.astype(np.float64) > 0)
         helping = np.where(barred, -np.inf, given)
         order = np.argsort(-helping, axis=1, kind="stable")
         extra = np.take_along_axis(helping, order, axis=1)
@@ -87,18 +88,13 @@ class ServedSetSearch:
         rank = np.argsort(order, axis=1, kind="stable")
         members = needed | ((rank < count[:, None]) & ~barred)
         worth = mean[np.arange(len(mean)), count] - self.terms.charge - self.terms.new_charge
-        worth = np.where(self._possible(needed), np.maximum(worth, self._impossible), self._impossible)
+        worth = np.where(peaceful(needed, rules.conflicts), np.maximum(worth, self._impossible), self._impossible)
         return members, np.where(served.any(axis=1), worth, 0.0)
 
     @property
     def _impossible(self) -> float:
         """Worth of a served set that breaks a rule: finite, so that differences of worth stay numbers."""
         return -1e6 * (1.0 + float(np.abs(self.scores.benefit).max(initial=0.0))) * len(self.scores.benefit)
-
-    def _possible(self, needed: Bools) -> Bools:
-        met = needed.astype(np.float64) @ self.terms.rules.conflicts.astype(np.float64)
-        possible: Bools = ~((met > 0) & needed).any(axis=1)
-        return possible
 
     def _tables(
         self, labels: Labels, changed: Labels, joined: Floats | None, left: Floats | None
@@ -123,11 +119,12 @@ class ServedSetSearch:
         size = np.maximum(served.sum(axis=1), 1)
         mean = benefit @ served.T.astype(np.float64) / size
         rank = np.argsort(np.argsort(-mean, axis=1, kind="stable"), axis=1, kind="stable")
-        return (rank < _NEAR) | ~served.any(axis=1)
+        near: Bools = (rank < _NEAR) | (served.sum(axis=1) == 0)
+        return near
 
 
 def _indicator(labels: Labels, sets: int) -> Bools:
-    return labels == np.arange(sets)[:, None]
+    return np.equal(labels, np.arange(sets)[:, None])
 
 
 def _disjoint(gain: Floats, source: Labels, target: Labels) -> NDArray[np.int64]:
