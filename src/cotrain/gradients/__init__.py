@@ -4,6 +4,8 @@ from cotrain.gradients.bases import Basis, Fidelity
 from cotrain.gradients.choose_basis import make_basis
 from cotrain.gradients.collect import collect, stream
 from cotrain.gradients.collect_into import collect_into
+from cotrain.gradients.diagnosis import Diagnosis
+from cotrain.gradients.doctor import examine
 from cotrain.gradients.manifest import StoreSpec
 from cotrain.gradients.margins import margins
 from cotrain.gradients.parameters import parameter_shapes
@@ -12,6 +14,7 @@ from cotrain.gradients.task_gradients import LinearLoss, TaskGradients
 
 __all__ = [
     "Basis",
+    "Diagnosis",
     "Fidelity",
     "GradientStore",
     "LinearLoss",
@@ -19,6 +22,7 @@ __all__ = [
     "TaskGradients",
     "collect",
     "collect_into",
+    "examine",
     "make_basis",
     "margins",
     "parameter_shapes",

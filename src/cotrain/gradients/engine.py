@@ -66,11 +66,21 @@ class Engine:
         self._paths = self.plan.open(network, self._basis, margin_function)
 
     @property
-    def micro_batch(self) -> int:
-        """Rows that fit into the working memory at once."""
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self._network.parameters()).device
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of working memory that a row takes, estimated: activations, and gradients that are formed."""
         formed = (name for name in self._basis.shapes if self.plan.paths[name] != "structured")
         numbers = 4 * self.plan.activations + 3 * sum(math.prod(self._basis.shapes[name]) for name in formed)
-        return max(1, min(_LARGEST_BATCH, _WORKING_BYTES // (4 * numbers + 1)))
+        return 4 * (numbers + 4 * self._basis.raw_dimension)
+
+    @property
+    def micro_batch(self) -> int:
+        """Rows that fit into the working memory at once."""
+        return max(1, min(_LARGEST_BATCH, _WORKING_BYTES // self.row_bytes))
 
     def run(self, rows: Rows, wanted: Sequence[int]) -> list[LinearRows]:
         """Return the linearised rows of every wanted task; all ``rows`` must have its label."""

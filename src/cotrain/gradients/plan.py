@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from cotrain.errors import InputError
 from cotrain.gradients.bases.basis import Basis
@@ -90,7 +91,7 @@ def make_plan(network: nn.Module, shapes: Shapes, margins: MarginFunction, rows:
     InputError
         When rows influence each other, so that a row has no gradient of its own.
     """
-    refuse_batch_statistics(network)
+    _refuse_batch_statistics(network)
     trial = _Trial(network, shapes, margins, rows.take(torch.arange(_PROBES) % len(rows)))
     trial.refuse_mixed_rows()
     twins = explicit_attention(network)
@@ -108,23 +109,18 @@ def make_plan(network: nn.Module, shapes: Shapes, margins: MarginFunction, rows:
     return Plan(paths, reasons, _kept(layers, paths), twins, activations)
 
 
-def refuse_batch_statistics(network: nn.Module) -> None:
-    """Refuse normalisation by statistics of the batch: it mixes rows.
+def uses_batch_statistics(network: nn.Module) -> tuple[str, ...]:
+    """Return the names of layers that, in eval mode, normalise by statistics of the batch."""
+    return tuple(name for name, m in network.named_modules() if isinstance(m, _BatchNorm) and m.running_mean is None)
 
-    Raises
-    ------
-    InputError
-        Names the layers.
-    """
-    mixing = [
-        name
-        for name, module in network.named_modules()
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and (module.training or module.running_mean is None)  # noqa: SLF001
-    ]
-    if mixing:
+
+def _refuse_batch_statistics(network: nn.Module) -> None:
+    mixing = uses_batch_statistics(network)
+    stubborn = tuple(name for name, m in network.named_modules() if isinstance(m, _BatchNorm) and m.training)
+    if mixing or stubborn:
         raise InputError(
-            f"Layers {mixing} normalise by statistics of the batch, so a row has no gradient of its own. Use "
-            "`track_running_stats=True` and eval mode, or GroupNorm."
+            f"Layers {[*mixing, *stubborn]} normalise by statistics of the batch, so a row has no gradient of its own. "
+            "Use `track_running_stats=True` and eval mode, or GroupNorm."
         )
 
 
