@@ -8,6 +8,7 @@ from typing import Any
 from cotrain.evaluation.trained import TrainedGroups
 from cotrain.reporting.estimate_check import check_estimate
 from cotrain.reporting.figures.costs import cost_rows
+from cotrain.reporting.task_rows import task_rows
 
 
 def summary(trained: TrainedGroups) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def summary(trained: TrainedGroups) -> dict[str, Any]:
         "notes": list(grouping.notes),
         "arms": verdict.arms_frame().to_dict("records"),
         "comparisons": [asdict(comparison) for comparison in verdict.comparisons],
-        "tasks": verdict.to_frame().to_dict("records"),
+        "tasks": task_rows(trained),
         "costs": [{"what": row.label, "relative": row.relative, **row.cost.to_dict()} for row in cost_rows(trained)],
         "estimate": _estimate(trained),
         "settings": dict(trained.settings),

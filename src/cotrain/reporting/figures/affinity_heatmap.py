@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cotrain.affinity.affinity import Affinity
 from cotrain.grouping.grouping import Grouping
-from cotrain.reporting.figures.canvas import axes_or_new, finding, group_colour, ink, label, matrix_size
+from cotrain.reporting.figures.canvas import axes_or_new, finding, group_colour, label, matrix_size
 from cotrain.reporting.figures.ordering import clustered_order
 
 if TYPE_CHECKING:
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
 _MOST_VALUES = 16
-_MOST_NAMES = 100
+MOST_NAMES = 60
 
 
 def affinity_heatmap(affinity: Affinity, grouping: Grouping | None = None, *, ax: Axes | None = None) -> Axes:
     """Draw the affinity matrix with similar tasks side by side: each row's task gains from each column's task.
 
     Colours are centred at zero and reach the 98th percentile of the sizes, so that one outlier does not bleach the
-    rest. Unknown entries are grey. Up to 16 tasks carry their values, up to 100 their names.
+    rest. Unknown entries are grey. Up to 16 tasks carry their values, up to 60 their names.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def _names(ax: Axes, names: list[str]) -> None:
     ax.set_xlabel("source: the task that helps", fontsize="small")
     ax.set_ylabel("target: the task that gains", fontsize="small")
     ax.tick_params(length=0)
-    shown = [label(name, longest=20) for name in names] if len(names) <= _MOST_NAMES else []
+    shown = [label(name, longest=20) for name in names] if len(names) <= MOST_NAMES else []
     size = min(9.0, 330 / max(len(names), 1))
     ax.set_xticks(range(len(shown)), shown, rotation=90, fontsize=size, parse_math=False)
     ax.set_yticks(range(len(shown)), shown, fontsize=size, parse_math=False)
@@ -108,7 +108,9 @@ def _write_values(ax: Axes, values: NDArray[np.float64], image: AxesImage, unit:
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
             colour = "white" if abs(value) > 0.62 * limit else "black"
-            text = f"{value * scale:+.{digits if abs(value) * scale < 10 else 0}f}"
+            # + 0.0 turns a rounded -0.0 into 0.0
+            shown = round(value * scale, digits) + 0.0
+            text = f"{shown:+.{digits if abs(shown) < 10 else 0}f}"
             ax.text(column, row, text, ha="center", va="center", color=colour, fontsize=size)
 
 
@@ -131,6 +133,6 @@ def _mark_groups(ax: Axes, groups: list[int | None]) -> None:
                     x + width / 2, y + height / 2, str(group + 1),
                     ha="center", va="center", color="white", fontsize=8, fontweight="bold",
                 )  # fmt: skip
-        ax.add_patch(Rectangle((at - 0.5, at - 0.5), length, length, fill=False, edgecolor=ink(), linewidth=1.2))
+        ax.add_patch(Rectangle((at - 0.5, at - 0.5), length, length, fill=False, edgecolor="black", linewidth=1.2))
         at += length
     ax.set(xlim=(start, len(groups) - 0.5), ylim=(len(groups) - 0.5, start))

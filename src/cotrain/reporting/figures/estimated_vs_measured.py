@@ -50,11 +50,13 @@ def estimated_vs_measured(trained: TrainedGroups, *, ax: Axes | None = None) -> 
 def _points(ax: Axes, check: EstimateCheck) -> None:
     for group in sorted(set(check.groups)):
         at = np.flatnonzero(np.array(check.groups) == group)
-        ax.errorbar(
+        points = ax.errorbar(
             check.estimated[at], check.measured[at], xerr=check.estimated_error[at], yerr=check.half_width[at],
-            linestyle="none", marker="o", markersize=5, elinewidth=0.7, color=group_colour(group),
+            linestyle="none", marker="o", markersize=5, elinewidth=0.8, color=group_colour(group),
             label=f"group {group + 1}",
         )  # fmt: skip
+        for bars in points[2]:
+            bars.set_alpha(0.35)
 
 
 def _lines_and_limits(ax: Axes, check: EstimateCheck) -> None:

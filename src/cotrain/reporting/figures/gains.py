@@ -38,16 +38,22 @@ def gain_per_task(verdict: Verdict, *, ax: Axes | None = None) -> Axes:
     """
     measured = [(*baseline, *t_interval(_finite(verdict.gains(baseline[0])))) for baseline in _BASELINES]
     mean, half_width = measured[0][-2:]
-    shown = _extremes(np.argsort(-mean, kind="stable"))
-    series = [Series(text, colour, marker, m[shown], h[shown]) for _, text, colour, marker, m, h in measured]
-    ax = axes_or_new(ax, rows_size(len(shown)))
-    draw_dots(ax, [verdict.tasks[position] for position in shown], series)
-    ax.set_xlabel(f"gain on test data: less loss than the baseline{_spread(half_width)}", fontsize="small")
+    order = np.argsort(-mean, kind="stable")
+    series = [
+        Series(text, colour, marker, _shown(m[order]), _shown(h[order])) for _, text, colour, marker, m, h in measured
+    ]
+    ax = axes_or_new(ax, rows_size(lines_of(verdict)))
+    draw_dots(ax, _names([verdict.tasks[position] for position in order]), series)
+    ax.set_xlabel(f"gain on test data: share of the baseline's loss saved{_spread(half_width)}", fontsize="small")
     clearly = int((mean - half_width > 0).sum())
     beyond = f", {clearly} beyond noise" if np.isfinite(half_width).any() else ""
-    part = "" if len(shown) == len(mean) else f" (the best and worst {MOST_TASKS // 2} shown)"
-    finding(ax, f"{int((mean > 0).sum())} of {len(mean)} tasks gain over training alone{beyond}{part}", pad=22)
+    finding(ax, f"{int((mean > 0).sum())} of {len(mean)} tasks gain over training alone{beyond}", pad=22)
     return ax
+
+
+def lines_of(verdict: Verdict) -> int:
+    """Return how many lines :func:`gain_per_task` draws."""
+    return min(len(verdict.tasks), MOST_TASKS + 1)
 
 
 def gain_of_arms(verdict: Verdict, *, ax: Axes | None = None) -> Axes:
@@ -82,9 +88,16 @@ def _mean_gains(
     return mean, np.where(is_baseline, np.nan, half_width)
 
 
-def _extremes(order: NDArray[np.int64]) -> NDArray[np.int64]:
+def _shown(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Leave out the middle where there are too many, with a gap in its place."""
     half = MOST_TASKS // 2
-    return order if len(order) <= MOST_TASKS else np.concatenate([order[:half], order[-half:]])
+    return values if len(values) <= MOST_TASKS else np.concatenate([values[:half], [np.nan], values[-half:]])
+
+
+def _names(tasks: list[str]) -> list[str]:
+    half = MOST_TASKS // 2
+    between = f"⋮  {len(tasks) - MOST_TASKS} between  ⋮"
+    return tasks if len(tasks) <= MOST_TASKS else [*tasks[:half], between, *tasks[-half:]]
 
 
 def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
