@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from cotrain.errors import DivergedError
+from cotrain.errors import DivergedError, InputError
 from cotrain.problem.options import TrainingOptions
 from cotrain.problem.problem import Problem
 from cotrain.problem.rows import Rows
@@ -153,3 +154,20 @@ def test_progress_hears_of_every_fit() -> None:
 
     Trainer(problem_for(), progress=Listener()).fit(("b", "a"), seed=3)
     assert heard == ["trained a, b (seed 3)"]
+
+
+def test_a_network_that_cannot_train_is_refused() -> None:
+    frozen = replace(problem_for(), build=lambda _: nn.Linear(5, 1).requires_grad_(requires_grad=False))
+    with pytest.raises(InputError, match="must have a parameter that trains"):
+        Trainer(frozen).fit(("a",))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_trains_the_same(tmp_path: Path) -> None:
+    problem, jobs = problem_for(training=replace(QUICK, epochs=3)), [(("a",), 0), (("a", "b", "c"), 1)]
+    expected = [Trainer(problem).fit(subset, seed=seed) for subset, seed in jobs]
+    on_gpu = Trainer(problem, device="cuda", folder=tmp_path)
+    for fits in (on_gpu.fit_many(jobs), Trainer(problem, device="cuda").fit_many(jobs), on_gpu.fit_many(jobs)):
+        for one, other in zip(fits, expected, strict=True):
+            np.testing.assert_allclose(one.curve, other.curve, rtol=1e-3)
+            assert next(one.network.parameters()).is_cuda

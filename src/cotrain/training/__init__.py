@@ -1,1 +1,8 @@
-"""The training room."""
+"""Training: one network for any subset of tasks, or many small ones at once; kept, resumed and judged."""
+
+from cotrain.training.evaluation import Evaluation, evaluate
+from cotrain.training.fit import Fit
+from cotrain.training.progress import Progress
+from cotrain.training.trainer import Trainer
+
+__all__ = ["Evaluation", "Fit", "Progress", "Trainer", "evaluate"]

@@ -7,14 +7,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
+from cotrain.errors import InputError
 from cotrain.problem.options import TrainingOptions
 
 MOMENTUM = 0.9
 
 
 def optimizer_of(weights: Iterable[nn.Parameter], options: TrainingOptions) -> Optimizer:
-    """Return the optimizer that ``options`` names, for those weights that train."""
+    """Return the optimizer that ``options`` names, for those weights that train.
+
+    Raises
+    ------
+    InputError
+        When none does.
+    """
     parameters = [weight for weight in weights if weight.requires_grad]
+    if not parameters:
+        raise InputError("A network must have a parameter that trains (`requires_grad`). Found none.")
     rate, decay = options.learning_rate, options.weight_decay
     if options.optimizer == "adamw":
         return AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
