@@ -79,7 +79,8 @@ def group(affinity: Affinity, *, networks: int | None = None, method: str | Grou
     affinity
         Who helps whom.
     networks
-        How many networks may be deployed; chosen on held-out subsets when not given.
+        How many networks may be deployed at most; by default as many as tasks. Average density takes fewer where
+        held-out subset losses favour them; clusterers take it as their number of clusters.
     method
         Name of a grouper, or a grouper with parameters of your own (then ``networks`` is the grouper's business).
 
@@ -90,6 +91,8 @@ def group(affinity: Affinity, *, networks: int | None = None, method: str | Grou
     >>> cotrain.group(affinity, networks=2).groups
     (('a', 'b'), ('c',))
     """
+    if networks is not None:
+        checks.within("networks", networks, 1, len(affinity.tasks))
     if isinstance(method, str):
         checks.one_of("method", method, tuple(GROUPERS))
         return GROUPERS[method](networks=networks).group(affinity)

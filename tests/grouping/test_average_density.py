@@ -67,11 +67,11 @@ def test_all_in_one_and_one_per_task_are_candidates(tasks: int) -> None:
     helpful, harmful = np.full((tasks, tasks), 0.2), np.full((tasks, tasks), -0.2)
     assert len(AverageDensity().group(given(helpful)).groups) == 1
     assert len(AverageDensity().group(given(harmful)).groups) == tasks
-    assert len(AverageDensity(max_networks=4).group(given(harmful)).groups) <= 4
+    assert len(AverageDensity(networks=4).group(given(harmful)).groups) <= 4
 
 
 def test_a_note_says_when_all_in_one_is_worth_more() -> None:
-    grouping = AverageDensity(networks=2).group(given(np.full((5, 5), 0.2)))
+    grouping = AverageDensity(networks=2, exactly=True).group(given(np.full((5, 5), 0.2)))
     assert "all-in-one is worth more under the same objective" in grouping.notes
     assert grouping.diagnostics["alternatives"]["all-in-one"] == pytest.approx(0.2 * 4)
 
@@ -94,6 +94,6 @@ def test_diagonal_decides_between_alone_and_together() -> None:
     assert len(AverageDensity(diagonal="keep").group(given(matrix)).groups) == 2
 
 
-def test_networks_and_max_networks_exclude_each_other() -> None:
-    with pytest.raises(InputError, match="`max_networks` applies when the number is chosen"):
-        AverageDensity(networks=2, max_networks=3)
+def test_an_exact_number_must_be_named() -> None:
+    with pytest.raises(InputError, match="`exactly` needs `networks`"):
+        AverageDensity(exactly=True)

@@ -17,8 +17,8 @@ from cotrain.grouping.registry import GROUPERS
 METHODS = tuple(GROUPERS)
 LOOKS_AT_VALUES = tuple(name for name in METHODS if name != "random")
 FILLS_UNKNOWN = tuple(name for name in LOOKS_AT_VALUES if name != "network-selection")
-AT_MOST = ("network-selection", "overlapping-density", "spectral-co-clustering", "semisoft")
-"""``networks`` is an upper limit where tasks may sit in several groups."""
+AT_MOST = ("average-density", "network-selection", "overlapping-density", "spectral-co-clustering", "semisoft")
+"""``networks`` is an upper limit for these."""
 
 
 def grouped(method: str, affinity: Affinity, networks: int | None = 3, **options: Any) -> Grouping:
@@ -154,7 +154,7 @@ def test_bad_numbers_of_networks_are_refused(method: str) -> None:
     ("method", "options", "message"),
     [
         ("average-density", {"penalty": -1.0}, "`penalty`"),
-        ("average-density", {"max_networks": 0}, "`max_networks`"),
+        ("average-density", {"exactly": True}, "`exactly`"),
         ("average-density", {"diagonal": "one"}, "`diagonal`"),
         ("average-density", {"tolerance": 2.0}, "`tolerance`"),
         ("spectral", {"unknown": "guess"}, "`unknown`"),

@@ -18,7 +18,7 @@ UNDECIDED = "the estimate cannot tell them apart."
 
 def test_margin_is_what_the_best_single_move_loses() -> None:
     matrix = task_like(7, 3, seed=0)
-    grouping = AverageDensity(networks=3).group(given(matrix))
+    grouping = AverageDensity(networks=3, exactly=True).group(given(matrix))
     labels = np.array([grouping.serving[task] for task in grouping.tasks])
     value = density(symmetric(matrix), labels)
     diagnosis = diagnose(grouping, given(matrix))

@@ -43,7 +43,7 @@ def test_finds_what_the_estimate_missed() -> None:
     truth = np.kron(np.eye(3), np.ones((3, 3))) * 0.3 - 0.1
     np.fill_diagonal(truth, 0.0)
     estimate = truth + 0.5 * np.random.default_rng(0).normal(size=truth.shape)
-    start = AverageDensity(networks=3)
+    start = AverageDensity(networks=3, exactly=True)
     trainer = Trainer(truth)
     found = MeasuredSearch(trainer, start=start, promising=30, trainings=500).group(given(estimate))
     assert start.group(given(estimate)).groups != found.groups
@@ -56,7 +56,7 @@ def test_finds_what_the_estimate_missed() -> None:
 @pytest.mark.parametrize("trainings", [3, 5, 12])
 def test_never_trains_more_than_allowed_nor_the_same_subset_twice(trainings: int) -> None:
     trainer = Trainer(task_like(8, 3, seed=0))
-    search = MeasuredSearch(trainer, start=AverageDensity(networks=3), trainings=trainings)
+    search = MeasuredSearch(trainer, start=AverageDensity(networks=3, exactly=True), trainings=trainings)
     grouping = search.group(given(task_like(8, 3, seed=1)))
     assert len(trainer.trained) == len(set(trainer.trained)) <= trainings
     assert grouping.diagnostics["trainings"] == len(trainer.trained)
@@ -65,7 +65,11 @@ def test_never_trains_more_than_allowed_nor_the_same_subset_twice(trainings: int
 
 def test_most_networks_are_kept() -> None:
     search = MeasuredSearch(
-        Trainer(np.eye(6) - 1), start=AverageDensity(networks=2), promising=50, trainings=500, max_networks=3
+        Trainer(np.asarray(np.eye(6) - 1, dtype=np.float64)),
+        start=AverageDensity(networks=2, exactly=True),
+        promising=50,
+        trainings=500,
+        max_networks=3,
     )
     grouping = search.group(given(np.zeros((6, 6))))
     assert len(grouping.groups) == 3
@@ -74,14 +78,14 @@ def test_most_networks_are_kept() -> None:
 def test_a_start_out_of_reach_and_overlap_are_refused() -> None:
     affinity = given(task_like(6, 2, seed=0))
     with pytest.raises(InputError, match=r"`trainings` must allow the groups of the start\. Found 1"):
-        MeasuredSearch(Trainer(np.eye(6)), start=AverageDensity(networks=3), trainings=1).group(affinity)
+        MeasuredSearch(Trainer(np.eye(6)), start=AverageDensity(networks=3, exactly=True), trainings=1).group(affinity)
     with pytest.raises(InputError, match="`start` must give groups that do not overlap"):
         MeasuredSearch(Trainer(np.eye(6)), start=Overlapping()).group(affinity)
 
 
 def test_a_measurement_must_cover_its_tasks() -> None:
     with pytest.raises(InputError, match=r"`measure` must return the loss of every task of .*Missing: t000"):
-        MeasuredSearch(lambda _: {}, start=AverageDensity(networks=1)).group(given(np.zeros((1, 1))))
+        MeasuredSearch(lambda _: {}, start=AverageDensity(networks=1, exactly=True)).group(given(np.zeros((1, 1))))
 
 
 @pytest.mark.parametrize("options", [{"trainings": 0}, {"promising": 0}, {"max_networks": 0}, {"unknown": "guess"}])

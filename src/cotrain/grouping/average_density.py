@@ -39,11 +39,11 @@ class AverageDensity:
     Parameters
     ----------
     networks
-        Exact number of groups. None chooses it: on held-out subset losses where the affinity has enough of them (fitted
-        on one half of the subsets, scored on the other), else by the objective itself, which in gain units can be
-        compared across numbers of groups.
-    max_networks
-        Most groups that may be chosen when ``networks`` is None; default one per task.
+        Most groups; one per task by default. How many are taken is chosen on held-out subset losses where the affinity
+        has enough of them (fitted on one half of the subsets, scored on the other), else by the objective itself, which
+        in gain units can be compared across numbers of groups.
+    exactly
+        Whether exactly ``networks`` groups are wanted.
     penalty
         Price of each group, in units of the objective; decides between numbers of groups.
     diagonal
@@ -64,7 +64,7 @@ class AverageDensity:
     Examples
     --------
     >>> affinity = Affinity.from_matrix(["a", "b", "c"], [[0.0, 0.2, -0.1], [0.2, 0.0, -0.1], [-0.3, -0.3, 0.0]])
-    >>> grouping = AverageDensity(networks=2).group(affinity)
+    >>> grouping = AverageDensity(networks=2, exactly=True).group(affinity)
     >>> grouping, round(grouping.objective, 3), grouping.proof
     (Grouping('average-density': {a, b} {c}), 0.2, 'exact')
     """
@@ -73,7 +73,7 @@ class AverageDensity:
     citation: ClassVar[str] = _CITATION
 
     networks: int | None = None
-    max_networks: int | None = None
+    exactly: bool = False
     penalty: float = 0.0
     diagonal: Diagonal = "zero"
     unknown: Unknown = "refuse"
@@ -81,11 +81,10 @@ class AverageDensity:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("networks", "max_networks"):
-            if getattr(self, name) is not None:
-                checks.at_least(name, getattr(self, name), 1)
-        if self.networks is not None and self.max_networks is not None:
-            raise InputError("`max_networks` applies when the number is chosen. Pass `networks` or `max_networks`.")
+        if self.networks is not None:
+            checks.at_least("networks", self.networks, 1)
+        elif self.exactly:
+            raise InputError("`exactly` needs `networks`. Pass how many groups there are to be.")
         checks.at_least("penalty", self.penalty, 0)
         checks.within("tolerance", self.tolerance, 0, 1)
         self._options()
@@ -100,8 +99,8 @@ class AverageDensity:
         """
         matrix = self._options().symmetric(affinity)
         count, note = self._count(affinity)
-        solution = DensitySolver(matrix, count, tolerance=self.tolerance, seed=self.seed).solve()
-        return _grouping(affinity, solution, DensitySolver(matrix, count).alternatives(), note)
+        solver = DensitySolver(matrix, count, tolerance=self.tolerance, seed=self.seed)
+        return _grouping(affinity, solver.solve(), solver.alternatives(), note)
 
     def _options(self) -> MatrixOptions:
         return MatrixOptions(self.diagonal, self.unknown)
@@ -109,14 +108,14 @@ class AverageDensity:
     def _count(self, affinity: Affinity) -> tuple[GroupCount, str]:
         """Return the numbers of groups to allow, and how that was decided."""
         tasks = len(affinity.tasks)
-        if self.networks is not None:
-            refuse_more_groups_than_tasks(self.networks, tasks)
-            return GroupCount(self.networks, penalty=self.penalty), "number of groups: given"
-        most = min(self.max_networks or tasks, tasks)
+        most = tasks if self.networks is None else self.networks
+        refuse_more_groups_than_tasks(most, tasks)
+        if self.exactly:
+            return GroupCount(most, penalty=self.penalty), "number of groups: given"
         held_out = HeldOut.of(affinity, self.seed)
         if held_out is None:
             return GroupCount(most, exact=False, penalty=self.penalty), "number of groups: by the objective"
-        chosen = held_out.choose(GroupCount(most, exact=False, penalty=self.penalty), self.seed)
+        chosen = held_out.choose(GroupCount(most, exact=False, penalty=self.penalty))
         return GroupCount(chosen, penalty=self.penalty), "number of groups: by held-out subset losses"
 
 

@@ -58,7 +58,7 @@ class MeasuredSearch:
     >>> def measure(subset):
     ...     return dict.fromkeys(subset, 0.5 if subset == ("a", "b") else 1.0)
     >>> affinity = Affinity.from_matrix("abc", [[0, 0.1, 0.2], [0.1, 0, 0], [0.2, 0, 0]])
-    >>> grouping = MeasuredSearch(measure, start=AverageDensity(networks=2)).group(affinity)
+    >>> grouping = MeasuredSearch(measure, start=AverageDensity(networks=2, exactly=True)).group(affinity)
     >>> grouping, round(grouping.objective, 3)
     (Grouping('measured-search': {a, b} {c}), 0.333)
     """

@@ -14,6 +14,7 @@ from cotrain.grouping.density.objective import subset_sums
 from cotrain.grouping.matrices import Matrix
 
 _BLOCKS = 256
+_SMOOTHING = 0.7
 _EPSILON = 1e-9
 _MOST_COLUMNS = 20_000
 _MOST_ROUNDS = 500
@@ -26,6 +27,22 @@ class Optimum:
     subsets: list[int]
     bound: float
     exact: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Prices:
+    """Prices of tasks and of a subset, the reduced costs at them, and the parts of the bound they prove."""
+
+    duals: Matrix
+    price: float
+    reduced: Matrix
+    base: float
+    top: float
+    most: int
+
+    @property
+    def bound(self) -> float:
+        return self.base + self.most * self.top
 
 
 @dataclass(frozen=True)
@@ -53,19 +70,39 @@ class ColumnGeneration:
     def solve(self, incumbent: list[int]) -> Optimum:
         """Return an optimum, given any feasible choice to start from.
 
-        Cost: ``O(2^tasks)`` for each of some tens of pricing rounds.
+        Prices are smoothed towards the best so far, which spares hundreds of rounds where the program has many dual
+        solutions. Cost: ``O(2^tasks)`` for each of some tens of pricing rounds.
         """
         value = float(self.worth[incumbent].sum())
+        tolerance = _EPSILON * max(1.0, abs(value))
         pool = np.unique(np.array([*incumbent, *(1 << np.arange(self._tasks)), len(self.worth) - 1], dtype=np.int64))
+        best, smoothing = self._priced(*self._shares(incumbent)), 0.0
         for _ in range(_MOST_ROUNDS):
-            bound, duals, price = self._relaxed(pool)
-            reduced = self.worth - subset_sums(duals) - price
-            reduced[0] = -np.inf
-            fresh = self._promising(reduced, pool)
-            if not len(fresh):
-                return self._integral(reduced, pool, bound, incumbent, value)
-            pool = np.unique(np.concatenate([pool, fresh]))
+            relaxed, duals, price = self._relaxed(pool)
+            if best.bound - max(relaxed, value) <= tolerance:
+                return self._integral(best, pool, incumbent, value)
+            mixed = smoothing * best.duals + (1 - smoothing) * duals, smoothing * best.price + (1 - smoothing) * price
+            tried = self._priced(*mixed)
+            best = min(best, tried, key=lambda priced: priced.bound)
+            fresh = self._promising(tried.reduced, pool)
+            if not len(fresh) and smoothing == 0.0:
+                return self._integral(best, pool, incumbent, value)
+            smoothing = _SMOOTHING if len(fresh) else 0.0
+            pool = np.union1d(pool, fresh)
         raise SolverError(f"column generation did not converge in {_MOST_ROUNDS} rounds (tasks: {self._tasks})")
+
+    def _shares(self, incumbent: list[int]) -> tuple[Matrix, float]:
+        """Return prices to begin with: each subset's worth shared evenly among its tasks."""
+        members = (np.array(incumbent)[:, None] >> np.arange(self._tasks)) & 1
+        return (self.worth[incumbent] / members.sum(axis=1)) @ members, 0.0
+
+    def _priced(self, duals: Matrix, price: float) -> _Prices:
+        """Return the reduced costs at any prices, and the bound that they prove (Lagrange)."""
+        reduced = self.worth - subset_sums(duals) - price
+        reduced[0] = -np.inf
+        top = float(reduced.max())
+        base = float(duals.sum()) + self.count.most * price
+        return _Prices(duals, price, reduced, base, top if self.count.exact else max(top, 0.0), self.count.most)
 
     @property
     def _tasks(self) -> int:
@@ -107,19 +144,17 @@ class ColumnGeneration:
         chosen: NDArray[np.int64] = (np.arange(len(blocks)) * blocks.shape[1] + best)[found]
         return chosen
 
-    def _integral(
-        self, reduced: Matrix, pool: NDArray[np.int64], bound: float, incumbent: list[int], value: float
-    ) -> Optimum:
+    def _integral(self, best: _Prices, pool: NDArray[np.int64], incumbent: list[int], value: float) -> Optimum:
         """Solve over the subsets found, then over all that an optimum could still hold."""
         possible = pool
         for _ in range(2):
-            if bound - value <= _EPSILON * max(1.0, abs(bound)):
+            if best.bound - value <= _EPSILON * max(1.0, abs(value)):
                 return Optimum(incumbent, value, exact=True)
             chosen = possible[self._chosen(possible)]
             incumbent, value = chosen.tolist(), float(self.worth[chosen].sum())
-            possible = np.union1d(np.flatnonzero(reduced >= min(value - bound, 0.0) - _EPSILON), pool)
+            possible = np.union1d(np.flatnonzero(best.bound - best.top + best.reduced >= value - _EPSILON), pool)
             if len(possible) > _MOST_COLUMNS:
-                return Optimum(incumbent, bound, exact=False)
+                return Optimum(incumbent, best.bound, exact=False)
         return Optimum(incumbent, value, exact=True)
 
     def _chosen(self, possible: NDArray[np.int64]) -> NDArray[np.bool_]:

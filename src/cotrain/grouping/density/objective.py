@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cotrain.grouping.matrices import Labels, Matrix
 
@@ -55,8 +54,3 @@ def subset_sums(values: Matrix) -> Matrix:
         size = 1 << place
         np.add(sums[:size], value, out=sums[size : 2 * size])
     return sums
-
-
-def one_hot(labels: Labels, groups: int) -> NDArray[np.float64]:
-    """Return ``(tasks, groups)`` membership indicators."""
-    return np.eye(groups)[labels]

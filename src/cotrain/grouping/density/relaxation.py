@@ -22,7 +22,6 @@ class Iterate(NamedTuple):
 
     solution: Matrix
     multiplier: Matrix
-    change: float
 
 
 @dataclass(frozen=True)
@@ -94,11 +93,11 @@ class _ADMM:
         self.penalty = relaxation.count.penalty / self.scale
         self.Y = np.full((size, size), 1 / size, dtype=dtype)
         self.U = np.zeros_like(self.Y)
-        self.rho, self.floor, self.steps, self.change = 30.0, -np.inf, 0, np.inf
+        self.rho, self.floor, self.steps = 30.0, -np.inf, 0
 
     def iterate(self) -> Iterate:
         multiplier = np.asarray(-self.rho * self.scale * self.U, dtype=np.float64)
-        return Iterate(np.asarray(self.Y, dtype=np.float64), (multiplier + multiplier.T) / 2, self.change)
+        return Iterate(np.asarray(self.Y, dtype=np.float64), (multiplier + multiplier.T) / 2)
 
     def step(self) -> None:
         X = self._projected(self.Y - self.U + self.target / self.rho)
@@ -112,7 +111,6 @@ class _ADMM:
 
     def _balance(self, primal: float, dual: float) -> None:
         """Keep the two residuals within a factor of each other; the scaled dual follows the step size."""
-        self.change = max(primal, dual)
         factor = _STEP if primal > _IMBALANCE * dual else 1 / _STEP if dual > _IMBALANCE * primal else 1.0
         self.rho *= factor
         self.U /= factor
