@@ -59,6 +59,11 @@ class Heads(nn.Module):
         return {name: head(hidden) for name, head in self.heads.items()}
 
 
+def doubled(rows: Rows) -> Tensor:
+    assert isinstance(rows.inputs, Tensor)
+    return rows.inputs.double()
+
+
 def named(problem: Problem) -> Problem:
     splits = {
         split: Rows({"x": rows.inputs}, rows.targets)
@@ -92,6 +97,14 @@ def test_so_does_one_of_a_network_of_the_users_own(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(Trainer, "fit", refuse_training_alone)
     for one, other in zip(Trainer(problem).fit_many(JOBS), expected, strict=True):
         assert_equal(one, other)
+
+
+def test_in_double_precision_they_are_the_same_to_the_ninth_digit() -> None:
+    single = problem_for(training=replace(QUICK, epochs=16, patience=16))
+    splits = {split: Rows(doubled(rows), rows.targets.double()) for split, rows in single.splits.items()}
+    problem = replace(single, splits=splits, build=lambda tasks: SharedMLP(5, tasks, NetworkOptions()).double())
+    for one, other in zip(Trainer(problem).fit_many(JOBS), alone(problem, JOBS), strict=True):
+        np.testing.assert_allclose(one.curve, other.curve, rtol=1e-9)
 
 
 def test_members_with_data_of_their_own_keep_their_own_pace() -> None:

@@ -79,12 +79,7 @@ class Ensemble:
         observed = data.train.observed
         self._rows = [observed[:, columns].any(dim=1).nonzero().flatten() for columns in self._columns]
         self._label_weights = torch.stack([self._weigh(number) for number in range(len(members))])
-        self._feed = Feed(
-            self._rows,
-            [member.seed for member in members],
-            options.batch_size,
-            min(options.batch_size, len(data.train)),
-        )
+        self._feed = Feed(self._rows, [member.seed for member in members], options.batch_size, data.train)
         self._weights = _stacked(layout, members)
         self._best = {name: value.detach().clone() for name, value in self._weights.items()}
         self._optimizer = optimizer_of(self._weights.values(), options)
@@ -161,7 +156,7 @@ class Ensemble:
         flat = index.flatten()
         outputs = self._layout.call(self._weights, folded(select(self._data.train.inputs, flat), index.shape))
         losses = self._data.losses(outputs, self._data.train.targets[flat]).reshape(*index.shape, -1)
-        means = torch.bmm(share[:, None], losses)[:, 0]
+        means = torch.bmm(share[:, None].to(losses.dtype), losses)[:, 0]
         own = (means * self._label_weights).sum(dim=1)
         self._optimizer.zero_grad()
         torch.autograd.backward(own.sum())

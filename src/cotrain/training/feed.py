@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from cotrain.problem.rows import Rows
 from cotrain.training.subset_data import batches, steps_per_epoch
 
 
@@ -25,17 +26,17 @@ class Feed:
         One per member.
     batch_size
         The most rows of a batch.
-    width
-        To which batches are padded.
+    train
+        All training rows: batches are padded to the largest that they allow.
     """
 
-    def __init__(self, rows: Sequence[Tensor], seeds: Sequence[int], batch_size: int, width: int) -> None:
+    def __init__(self, rows: Sequence[Tensor], seeds: Sequence[int], batch_size: int, train: Rows) -> None:
         self._rows, self._seeds, self._batch_size = list(rows), list(seeds), batch_size
         self._steps = np.array([steps_per_epoch(len(own), batch_size) for own in rows])
-        device = rows[0].device
-        shape = (len(rows), int(self._steps.max()), width)
+        shape = (len(rows), int(self._steps.max()), min(batch_size, len(train)))
+        device, dtype = train.targets.device, train.targets.dtype
         self._index = torch.zeros(shape, dtype=torch.int64, device=device)
-        self._share = torch.zeros(shape, device=device)
+        self._share = torch.zeros(shape, dtype=dtype, device=device)
         self._next = np.zeros(len(rows), dtype=np.int64)
         self._epoch = np.full(len(rows), -1)
         self.start_epoch(range(len(rows)))
@@ -83,5 +84,5 @@ class Feed:
 def _padded(rows: int, size: int, seed: int, epoch: int) -> tuple[Tensor, Tensor]:
     """Members with as many rows and the same seed share their order; the last few are remembered."""
     parts = batches(rows, size, seed, epoch)
-    shares = [torch.full((len(part),), 1 / len(part)) for part in parts]
+    shares = [torch.full((len(part),), 1 / len(part), dtype=torch.float64) for part in parts]
     return pad_sequence(list(parts), batch_first=True), pad_sequence(shares, batch_first=True)
