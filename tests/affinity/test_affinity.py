@@ -65,3 +65,12 @@ def test_bad_affinities_are_refused(tasks: list[str], matrix: np.ndarray, named:
 def test_html_escapes_task_names() -> None:
     html = Affinity.from_matrix(["<script>", "b"], [[0, 1], [1, 0]])._repr_html_()
     assert "<script>" not in html
+
+
+@pytest.mark.parametrize("tasks", [1, 2, 41, 300])
+def test_html_stays_small_and_takes_unknown_entries(tasks: int) -> None:
+    names = [f"<b>{number}</b>" for number in range(tasks)]
+    html = Affinity.from_matrix(names, np.full((tasks, tasks), np.nan))._repr_html_()
+    assert "<b>" not in html
+    assert "?" in html
+    assert len(html) < 100_000

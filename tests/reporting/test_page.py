@@ -46,7 +46,7 @@ def _read(text: str) -> _Reader:
     return reader
 
 
-@pytest.mark.parametrize("tasks", [1, 2, 5, 30])
+@pytest.mark.parametrize("tasks", [1, 2, 30])
 def test_it_loads_nothing_and_stays_small(tasks: int) -> None:
     text = page(make_trained(tasks))
     reader = _read(text)
@@ -61,6 +61,13 @@ def test_three_hundred_tasks_are_still_one_small_file() -> None:
     assert len(page(make_trained(300, networks=8))) < 2_000_000
 
 
+def test_names_of_other_scripts_and_of_ids_are_drawn_as_they_are() -> None:
+    names = ['id="a"', 'href="#b"', "日本語", "#010203"]
+    drawn = page(make_trained(names, seeds=1)).split("<figure>")[1]
+    text = " ".join(_read(drawn.partition("</figure>")[0]).text)
+    assert all(name in text for name in names)
+
+
 def test_hostile_names_are_text() -> None:
     trained = make_trained([HOSTILE, '"><img src=x onerror=alert(1)>', "c"])
     trained = replace(trained, name="<b>bold</b>", settings={"<i>": "</pre><script>alert(1)</script>"})
@@ -72,7 +79,7 @@ def test_hostile_names_are_text() -> None:
 
 
 def test_the_same_outcome_gives_the_same_bytes() -> None:
-    assert page(make_trained(6)) == page(make_trained(6))
+    assert page(make_trained(3)) == page(make_trained(3))
 
 
 def test_it_says_what_was_found() -> None:
@@ -103,13 +110,15 @@ def test_without_an_estimate_and_with_gaps() -> None:
 
 
 def test_files_are_not_overwritten_unasked(tmp_path: Path) -> None:
-    trained, path = make_trained(3), tmp_path / "report.html"
+    trained, path = replace(make_trained(1), estimate=None), tmp_path / "report.html"
     assert report(trained, path) == path
     with pytest.raises(InputError, match="exists already"):
         report(trained, path)
     report(trained, path, overwrite=True)
     with pytest.raises(InputError, match="`path` must be one of"):
         report(trained, tmp_path / "report.txt")
+    with pytest.raises(InputError, match="must lie in an existing folder"):
+        report(trained, tmp_path / "absent" / "report.html")
 
 
 @pytest.mark.parametrize("trained", [make_trained(5), make_trained(1), replace(make_trained(3), estimate=None)])

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _KIND = "Affinity"
+_MOST_COLOURED = 40
+"""Tasks up to which a notebook shows the matrix in full and in colour; the style of each square is text."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +88,9 @@ class Affinity:
         return f"Affinity({self.method!r}: {len(self.tasks)} tasks{span})"
 
     def _repr_html_(self) -> str:
+        if len(self.tasks) > _MOST_COLOURED:
+            html: str = self.to_frame().to_html(max_rows=10, max_cols=10, float_format="{:.3f}".format, na_rep="?")
+            return html
         limit = float(np.nanmax(np.abs(self.matrix), initial=1e-12))
         style = self.to_frame().style.format("{:.3f}", na_rep="?").format_index(escape="html", axis=0)
         style = style.format_index(escape="html", axis=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from cotrain import files
 from cotrain.cost import Cost
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 ArmName: TypeAlias = Literal["chosen", "all-in-one", "one-per-task", "random"]
 Advice: TypeAlias = Literal["group so", "train all together", "train alone", "no difference beyond noise"]
@@ -122,7 +125,7 @@ class Verdict:
                 "arm": name,
                 "networks": arm.networks,
                 "mean loss": arm.test_loss.mean(),
-                "mean metric": np.nanmean(arm.test_metric),
+                "mean metric": pd.Series(arm.test_metric.ravel()).mean(),
                 "gain over all-in-one": self.gains("all-in-one", name).mean(),
                 "gain over one-per-task": self.gains("one-per-task", name).mean(),
                 "GFLOPs": arm.cost.flops / 1e9,
@@ -131,6 +134,12 @@ class Verdict:
             for name, arm in self.arms.items()
         ]
         return pd.DataFrame(rows)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw every task's gain over both baselines; see :func:`cotrain.reporting.figures.gain_per_task`."""
+        from cotrain.reporting.figures import gain_per_task
+
+        return gain_per_task(self, ax=ax)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Save as one NPZ archive without pickles."""

@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cotrain import checks, files
+from cotrain.errors import InputError
 from cotrain.evaluation.trained import TrainedGroups
 from cotrain.evaluation.verdict import Advice, Comparison
 from cotrain.reporting import formats
@@ -49,11 +50,13 @@ def report(trained: TrainedGroups, path: str | Path, *, overwrite: bool = False)
     Raises
     ------
     InputError
-        When the file exists already or has another suffix.
+        When the file exists already, has another suffix, or lies in a folder that does not exist.
     """
     path = Path(path)
     checks.one_of("path", path.suffix, (".html",))
     files.refuse_overwriting(path, overwrite=overwrite)
+    if not path.parent.is_dir():
+        raise InputError(f"`path` must lie in an existing folder. '{path.parent}' does not exist.")
     files.write_text(path, page(trained))
     return path
 

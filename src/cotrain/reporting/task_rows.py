@@ -22,8 +22,10 @@ def task_rows(trained: TrainedGroups) -> list[dict[str, Any]]:
     """
     verdict = trained.verdict
     gains = {baseline: t_interval(verdict.gains(baseline)) for baseline in _BASELINES}
-    rows: list[dict[str, Any]] = verdict.to_frame().to_dict("records")
-    for column, row in enumerate(rows):
+    rows: list[dict[str, Any]] = []
+    for column, record in enumerate(verdict.to_frame().to_dict("records")):
+        row: dict[str, Any] = {str(name): value for name, value in record.items()}
+        rows.append(row)
         row["group"] = trained.grouping.serving[row["task"]]
         for baseline, (mean, half_width) in gains.items():
             row[f"gain over {baseline}"] = float(mean[column])
