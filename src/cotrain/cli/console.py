@@ -40,12 +40,12 @@ class Console:
         from rich import console, progress
 
         columns = (
-            progress.SpinnerColumn(),
-            progress.TextColumn("{task.description}"),
-            progress.MofNCompleteColumn(),
+            progress.BarColumn(bar_width=20),
+            progress.TextColumn("{task.description}", markup=False),
+            progress.TextColumn("{task.completed:.0f} done"),
             progress.TimeElapsedColumn(),
         )
-        with progress.Progress(*columns, console=console.Console(stderr=True), transient=True) as bars:
+        with progress.Progress(*columns, console=console.Console(file=sys.stderr), transient=True) as bars:
             yield _Bar(bars, bars.add_task(title, total=None), title)
 
 
