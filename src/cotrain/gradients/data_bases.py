@@ -26,6 +26,7 @@ _FULL_NUMBERS = 64 * 2**20
 _SIDE_WIDTH = 16
 _LARGEST_SIDE = 4096
 _ENOUGH_ENERGY = 0.9
+_WORTH_ITS_COST = 0.05
 
 
 class Landmarks(NamedTuple):
@@ -79,7 +80,7 @@ class DataBases:
         self._exact = self._capture(self._draw.held_out, full=True) if measurable else None
 
     def best(self) -> Principal:
-        """Return landmarks where they are exact and cheap, else the Kronecker basis if it holds enough energy."""
+        """Return landmarks where they are exact and cheap, else the Kronecker basis unless landmarks hold more energy."""
         known = self._exact
         one_position = known is None or all(isinstance(part, RankOne) for part in known.parts.values())
         if one_position or self._full_fits() or max(map(max, map(matrix_shape, self._shapes.values()))) > _LARGEST_SIDE:
@@ -87,7 +88,8 @@ class DataBases:
         kronecker = self.kronecker()
         if kronecker.energy >= _ENOUGH_ENERGY:
             return kronecker
-        return max(kronecker, self.landmarks(), key=lambda basis: basis.energy)
+        landmarks = self.landmarks()
+        return landmarks if landmarks.energy > kronecker.energy + _WORTH_ITS_COST else kronecker
 
     def landmarks(self) -> Principal:
         """Return the principal directions of the landmarks' gradients."""

@@ -1,0 +1,295 @@
+"""Projected gradients: time against a loop over rows and against training, and accuracy per dimension on real data.
+
+Run ``python benchmarks/gradients.py FOLDER`` with the folder that holds ``multilabel/yeast.npz``,
+``multitarget/rf1.npz`` and ``molecules/tox21.npz``; it writes ``benchmarks/results/gradients.json`` and
+``gradients.md``. Times are CPU seconds of one thread (``process_time``, best of several), so ratios within one run are
+the result.
+
+*Loop*: one ``autograd.grad`` per row on the graph of a whole batch, times a dense matrix in memory, in double precision
+as published, and in single. *Floor*: one forward and backward pass of training over the same rows.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from gradient_networks import CASES, Case, flat
+from torch import Tensor, nn
+
+from cotrain.affinity.linear_fits import fit_subsets
+from cotrain.affinity.linear_rows import linear_losses
+from cotrain.gradients import Basis, collect, make_basis
+from cotrain.gradients.engine import Engine
+from cotrain.problem import Problem, Rows, Task
+from cotrain.training.trainer import Trainer
+
+RESULTS = Path(__file__).parent / "results"
+SETS = ("multilabel/yeast.npz", "multitarget/rf1.npz", "molecules/tox21.npz")
+EXACT_ROWS, SUBSETS = 1500, 40
+POOL, LARGEST_MATRIX = 480, 64 * 2**20
+DIMENSIONS = (100, 200, 400, 800)
+KINDS = ("landmarks", "kronecker", "khatri-rao")
+RIDGES = {"strong": 1e-2, "weak": 1e-3}
+
+
+def seconds(work: Callable[[], Any], repeats: int = 3) -> float:
+    work()
+    taken = []
+    for _ in range(repeats):
+        start = time.process_time()
+        work()
+        taken.append(time.process_time() - start)
+    return min(taken)
+
+
+def problem_of(case: Case) -> tuple[Problem, nn.Module, Rows]:
+    """Return a problem to make bases of, a network, and the rows that are timed."""
+    torch.manual_seed(0)
+    count = max(case.rows, POOL)
+    network, inputs = case.build().eval(), case.inputs(count)
+    rows = Rows(inputs, (torch.rand(count, case.outputs) > 0.5).float())
+    tasks = tuple(Task(f"{number:03}") for number in range(case.outputs))
+    splits = dict.fromkeys(("train", "validation", "test"), rows)
+    return Problem(tasks, splits, lambda _: network), network, rows.take(torch.arange(case.rows))
+
+
+def train_once(case: Case, network: nn.Module, rows: Rows) -> None:
+    for index in torch.arange(case.rows).split(case.training_batch):
+        part = rows.take(index)
+        network.zero_grad()
+        nn.functional.binary_cross_entropy_with_logits(network(part.inputs), part.targets).backward()
+
+
+def loop_seconds(case: Case, network: nn.Module, rows: Rows, precision: torch.dtype, most: int = 6) -> float:
+    """Return seconds per gradient of the loop; some rows of a batch, and columns of a large matrix, stand for all."""
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    entries = sum(parameter.numel() for parameter in parameters)
+    columns = min(case.dimension, LARGEST_MATRIX // entries)
+    projection = torch.ones(entries, columns, dtype=precision)
+    outputs = network(rows.take(torch.arange(case.loop_batch) % case.rows).inputs)
+
+    def gradient(row: int) -> Tensor:
+        return flat(torch.autograd.grad(outputs[row, 0], parameters, retain_graph=True)).to(precision)
+
+    one = gradient(0)
+    taking = seconds(lambda: [gradient(row) for row in range(most)], 2) / most
+    projecting = seconds(lambda: [one @ projection for _ in range(most)], 2) / most
+    return taking + projecting * case.dimension / columns
+
+
+def collect_rows(engine: Engine, case: Case, rows: Rows) -> None:
+    for index in torch.arange(case.rows).split(engine.micro_batch):
+        engine.run(rows.take(index), range(case.outputs))
+
+
+def speed(name: str) -> dict[str, Any]:
+    case = CASES[name]
+    problem, network, rows = problem_of(case)
+    floor = seconds(lambda: train_once(case, network, rows)) / case.rows
+    network.zero_grad()
+    loop, single = (loop_seconds(case, network, rows, precision) for precision in (torch.float64, torch.float32))
+    line: dict[str, Any] = {
+        "network": name,
+        "parameters": sum(p.numel() for p in network.parameters() if p.requires_grad),
+        "outputs": case.outputs,
+        "dimension": case.dimension,
+        "floor_ms": 1e3 * floor,
+        "loop_ms": 1e3 * loop,
+        "loop_in_single_precision_ms": 1e3 * single,
+        "target_loop": case.target_loop,
+        "target_floor": case.target_floor,
+    }
+    for kind in ("khatri-rao", "kronecker", "auto"):
+        start = time.process_time()
+        basis = make_basis(kind, problem, network, problem.names, dim=case.dimension)
+        made = time.process_time() - start
+        engine = Engine(network, problem.tasks, basis, rows)
+        row = seconds(lambda engine=engine: collect_rows(engine, case, rows), 2) / case.rows
+        line[kind] = {
+            "ms_per_gradient": 1e3 * row / case.outputs,
+            "times_floor": row / floor,
+            "times_faster_than_loop": loop * case.outputs / row,
+            "times_faster_than_loop_in_single_precision": single * case.outputs / row,
+            "make_seconds": made,
+            "inner": basis.spec.get("inner", basis.spec)["kind"],
+        }
+        print(name, kind, {k: v for k, v in line[kind].items()}, flush=True)
+    line["peak_mib"] = {mode: peak(name, mode) for mode in ("training", "khatri-rao", "auto")}
+    return line
+
+
+def peak(name: str, mode: str) -> float:
+    """Return MiB by which a fresh process grows while it works on all rows."""
+    command = [sys.executable, __file__, "--peak", name, mode]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def print_peak(name: str, mode: str) -> None:
+    case = CASES[name]
+    problem, network, rows = problem_of(case)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if mode == "training":
+        train_once(case, network, rows)
+    else:
+        basis = make_basis(mode, problem, network, problem.names, dim=case.dimension)  # type: ignore[arg-type]
+        collect_rows(Engine(network, problem.tasks, basis, rows), case, rows)
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+
+
+def changes(problem: Problem, network: nn.Module, basis: Basis, masks: Tensor) -> list[np.ndarray[Any, Any]]:
+    """Return validation-loss changes of the tasks of every subset at every ridge."""
+    subset = problem.subset(problem.names)
+    train, validation = (collect(problem, network, subset, split, basis) for split in ("train", "validation"))
+    unit = fit_subsets(train, masks, strength=1.0, corrections=0).ridge
+    base = linear_losses(validation, torch.zeros(1, basis.dimension))
+    found = []
+    for ridge in RIDGES.values():
+        # The ridge is a share of the trace of the exact Hessian, the same for every basis.
+        fits = fit_subsets(train, masks, strength=ridge * trace(problem, network) / unit, corrections=4)
+        found.append((linear_losses(validation, fits.coefficients) - base)[masks].numpy())
+    return found
+
+
+TRACES: dict[int, float] = {}
+
+
+def trace(problem: Problem, network: nn.Module) -> float:
+    if id(network) not in TRACES:
+        subset = problem.subset(problem.names)
+        exact = make_basis("exact", problem, network, subset)
+        train = collect(problem, network, subset, "train", exact)
+        everything = torch.ones(1, len(subset), dtype=torch.bool)
+        TRACES[id(network)] = fit_subsets(train, everything, strength=1.0, corrections=0).ridge * exact.dimension
+    return TRACES[id(network)]
+
+
+def accuracy(path: Path) -> dict[str, Any]:
+    full = Problem.from_npz(path)
+    subset = full.subset(full.names)
+    network = Trainer(full).fit(subset, seed=0).network
+    stream = torch.Generator().manual_seed(0)
+    kept = torch.randperm(len(full.splits["train"]), generator=stream)[: EXACT_ROWS // len(subset)]
+    problem = replace(full, splits={**full.splits, "train": full.splits["train"].take(kept)})
+    masks = torch.zeros(SUBSETS, len(subset), dtype=torch.bool)
+    for mask in masks:
+        size = int(torch.randint(2, max(len(subset) // 2, 2) + 1, (), generator=stream))
+        mask[torch.randperm(len(subset), generator=stream)[:size]] = True
+    exact = make_basis("exact", problem, network, subset)
+    truth = changes(problem, network, exact, masks)
+    lines = []
+    for kind in KINDS:
+        for dimension in DIMENSIONS:
+            basis = make_basis(kind, problem, network, subset, dim=dimension)  # type: ignore[arg-type]
+            found = changes(problem, network, basis, masks)
+            fidelity = getattr(basis, "fidelity", None)
+            lines.append(
+                {
+                    "basis": kind,
+                    "dimension": basis.dimension,
+                    "asked": dimension,
+                    "energy": fidelity.energy if fidelity else None,
+                    **{
+                        name: {
+                            "correlation": float(np.corrcoef(a, b)[0, 1]),
+                            "error": float(np.linalg.norm(a - b) / np.linalg.norm(b)),
+                        }
+                        for name, a, b in zip(RIDGES, found, truth, strict=True)
+                    },
+                }
+            )
+            print(path.stem, lines[-1], flush=True)
+    size = {
+        "rows": exact.dimension,
+        "landmarks": max(320, 200),
+        "parameters": sum(p.numel() for p in network.parameters()),
+    }
+    return {"data": path.stem, "tasks": len(subset), **size, "lines": lines}
+
+
+def speed_table(lines: Sequence[dict[str, Any]]) -> list[str]:
+    text = [
+        "| network | parameters | basis | ms per gradient | x floor (target) | x faster than the loop (target) | than the loop in single precision | made in s | peak MiB (training) |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for line in lines:
+        for kind in ("khatri-rao", "kronecker", "auto"):
+            found = line[kind]
+            named = kind if kind != "auto" else f"auto: {found['inner']}"
+            loop = f"{found['times_faster_than_loop']:.0f} ({line['target_loop'] or '-'})"
+            single = f"{found['times_faster_than_loop_in_single_precision']:.0f}"
+            memory = (
+                f"{line['peak_mib'][kind]:.0f} ({line['peak_mib']['training']:.0f})" if kind in line["peak_mib"] else ""
+            )
+            text.append(
+                f"| {line['network']} | {line['parameters']:,} | {named} | {found['ms_per_gradient']:.4f} "
+                f"| {found['times_floor']:.2f} ({line['target_floor'] or '-'}) | {loop} | {single} | {found['make_seconds']:.1f} | {memory} |"
+            )
+    return text
+
+
+def accuracy_table(sets: Sequence[dict[str, Any]]) -> list[str]:
+    text = [
+        "| data | basis | d | energy kept | correlation, strong ridge (relative error) | weak ridge |",
+        "|---|---|---|---|---|---|",
+    ]
+    for found in sets:
+        for line in found["lines"]:
+            cells = [f"{line[name]['correlation']:.3f} ({line[name]['error']:.2f})" for name in RIDGES]
+            energy = "" if line["energy"] is None else f"{line['energy']:.2f}"
+            text.append(
+                f"| {found['data']} | {line['basis']} | {line['dimension']} | {energy} | {cells[0]} | {cells[1]} |"
+            )
+    return text
+
+
+def write(result: dict[str, Any]) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "gradients.json").write_text(json.dumps(result, indent=1) + "\n")
+    text = [
+        "# Projected gradients",
+        "",
+        f"Written by `benchmarks/gradients.py`; {result['machine']}. Times are CPU time of one thread.",
+        "",
+        "## Speed",
+        "",
+        *speed_table(result["speed"]),
+        "",
+        "The floor is one forward and backward pass over the same rows for all outputs; the loop is one `autograd.grad` "
+        "per gradient and a dense projection, in double precision as published. Peak memory includes making the basis.",
+        "",
+        "## Accuracy per dimension",
+        "",
+        f"Validation-loss changes of every task in {SUBSETS} random subsets, against the exact linearised fit, without "
+        f"projection, of the same rows (about {EXACT_ROWS} training gradients; landmarks are 320 of them, or 2 d where "
+        "that is more). The ridge is .01 (strong) or .001 (weak) of the trace of the Hessian.",
+        "",
+        *accuracy_table(result["accuracy"]),
+    ]
+    (RESULTS / "gradients.md").write_text("\n".join(text) + "\n")
+
+
+def main(folder: Path) -> None:
+    torch.set_num_threads(1)
+    machine = f"{platform.machine()}, torch {torch.__version__}"
+    result: dict[str, Any] = {"machine": machine, "speed": [speed(name) for name in CASES]}
+    result["accuracy"] = [accuracy(folder / name) for name in SETS]
+    write(result)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--peak":
+        torch.set_num_threads(1)
+        print_peak(sys.argv[2], sys.argv[3])
+    else:
+        main(Path(sys.argv[1]))
