@@ -124,7 +124,7 @@ def speed(name: str) -> dict[str, Any]:
             "make_seconds": made,
             "inner": basis.spec.get("inner", basis.spec)["kind"],
         }
-        print(name, kind, {k: v for k, v in line[kind].items()}, flush=True)
+        print(name, kind, line[kind], flush=True)
     line["peak_mib"] = {mode: peak(name, mode) for mode in ("training", "khatri-rao", "auto")}
     return line
 
@@ -217,66 +217,71 @@ def accuracy(path: Path) -> dict[str, Any]:
     return {"data": path.stem, "tasks": len(subset), **size, "lines": lines}
 
 
-def speed_table(lines: Sequence[dict[str, Any]]) -> list[str]:
-    text = [
-        "| network | parameters | basis | ms per gradient | x floor (target) | x faster than the loop (target) | than the loop in single precision | made in s | peak MiB (training) |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for line in lines:
-        for kind in ("khatri-rao", "kronecker", "auto"):
-            found = line[kind]
-            named = kind if kind != "auto" else f"auto: {found['inner']}"
-            loop = f"{found['times_faster_than_loop']:.0f} ({line['target_loop'] or '-'})"
-            single = f"{found['times_faster_than_loop_in_single_precision']:.0f}"
-            memory = (
-                f"{line['peak_mib'][kind]:.0f} ({line['peak_mib']['training']:.0f})" if kind in line["peak_mib"] else ""
-            )
-            text.append(
-                f"| {line['network']} | {line['parameters']:,} | {named} | {found['ms_per_gradient']:.4f} "
-                f"| {found['times_floor']:.2f} ({line['target_floor'] or '-'}) | {loop} | {single} | {found['make_seconds']:.1f} | {memory} |"
-            )
-    return text
+def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *lines)]
 
 
-def accuracy_table(sets: Sequence[dict[str, Any]]) -> list[str]:
-    text = [
-        "| data | basis | d | energy kept | correlation, strong ridge (relative error) | weak ridge |",
-        "|---|---|---|---|---|---|",
+def speed_cells(line: dict[str, Any], kind: str) -> list[str]:
+    found, memory = line[kind], line["peak_mib"]
+    return [
+        line["network"],
+        f"{line['parameters']:,}",
+        kind if kind != "auto" else f"auto: {found['inner']}",
+        f"{found['ms_per_gradient']:.4f}",
+        f"{found['times_floor']:.2f} ({line['target_floor'] or '-'})",
+        f"{found['times_faster_than_loop']:.0f} ({line['target_loop'] or '-'})",
+        f"{found['times_faster_than_loop_in_single_precision']:.0f}",
+        f"{found['make_seconds']:.1f}",
+        f"{memory[kind]:.0f} ({memory['training']:.0f})" if kind in memory else "",
     ]
-    for found in sets:
-        for line in found["lines"]:
-            cells = [f"{line[name]['correlation']:.3f} ({line[name]['error']:.2f})" for name in RIDGES]
-            energy = "" if line["energy"] is None else f"{line['energy']:.2f}"
-            text.append(
-                f"| {found['data']} | {line['basis']} | {line['dimension']} | {energy} | {cells[0]} | {cells[1]} |"
-            )
-    return text
+
+
+SPEED_HEAD = (
+    "network",
+    "parameters",
+    "basis",
+    "ms per gradient",
+    "x floor (target)",
+    "x faster than the loop (target)",
+    "than the loop in single precision",
+    "made in s",
+    "peak MiB (training)",
+)
+ACCURACY_HEAD = ("data", "basis", "d", "energy kept", "correlation (relative error), strong ridge", "weak ridge")
+
+
+def accuracy_cells(data: str, line: dict[str, Any]) -> list[str]:
+    cells = [f"{line[name]['correlation']:.3f} ({line[name]['error']:.2f})" for name in RIDGES]
+    energy = "" if line["energy"] is None else f"{line['energy']:.2f}"
+    return [data, line["basis"], str(line["dimension"]), energy, *cells]
 
 
 def write(result: dict[str, Any]) -> None:
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "gradients.json").write_text(json.dumps(result, indent=1) + "\n")
-    text = [
-        "# Projected gradients",
-        "",
-        f"Written by `benchmarks/gradients.py`; {result['machine']}. Times are CPU time of one thread.",
-        "",
-        "## Speed",
-        "",
-        *speed_table(result["speed"]),
-        "",
-        "The floor is one forward and backward pass over the same rows for all outputs; the loop is one `autograd.grad` "
-        "per gradient and a dense projection, in double precision as published. Peak memory includes making the basis.",
-        "",
-        "## Accuracy per dimension",
-        "",
-        f"Validation-loss changes of every task in {SUBSETS} random subsets, against the exact linearised fit, without "
-        f"projection, of the same rows (about {EXACT_ROWS} training gradients; landmarks are 320 of them, or 2 d where "
-        "that is more). The ridge is .01 (strong) or .001 (weak) of the trace of the Hessian.",
-        "",
-        *accuracy_table(result["accuracy"]),
-    ]
-    (RESULTS / "gradients.md").write_text("\n".join(text) + "\n")
+    speeds = [speed_cells(line, kind) for line in result["speed"] for kind in ("khatri-rao", "kronecker", "auto")]
+    accuracies = [accuracy_cells(found["data"], line) for found in result["accuracy"] for line in found["lines"]]
+    text = f"""# Projected gradients
+
+Written by `benchmarks/gradients.py`; {result["machine"]}. Times are CPU time of one thread.
+
+## Speed
+
+{chr(10).join(table(SPEED_HEAD, speeds))}
+
+The floor is one forward and backward pass of training over the same rows for all outputs; the loop is one
+`autograd.grad` per gradient and a dense projection, in double precision as published. Peak memory includes making the
+basis.
+
+## Accuracy per dimension
+
+Validation-loss changes of every task in {SUBSETS} random subsets, against the exact linearised fit of the same rows
+without projection (about {EXACT_ROWS} training gradients; landmarks are 320 of them, or 2 d where that is more). The
+ridge is .01 (strong) or .001 (weak) of the trace of the Hessian, the same for every basis.
+
+{chr(10).join(table(ACCURACY_HEAD, accuracies))}
+"""
+    (RESULTS / "gradients.md").write_text(text)
 
 
 def main(folder: Path) -> None:

@@ -80,7 +80,7 @@ class DataBases:
         self._exact = self._capture(self._draw.held_out, full=True) if measurable else None
 
     def best(self) -> Principal:
-        """Return landmarks where they are exact and cheap, else the Kronecker basis unless landmarks hold more energy."""
+        """Return landmarks where they are exact and cheap, else Kronecker unless landmarks hold more energy."""
         known = self._exact
         one_position = known is None or all(isinstance(part, RankOne) for part in known.parts.values())
         if one_position or self._full_fits() or max(map(max, map(matrix_shape, self._shapes.values()))) > _LARGEST_SIDE:
