@@ -4,7 +4,8 @@ Run ``python benchmarks/ensemble.py FOLDER`` with the folder that holds ``multil
 ``multitarget/rf1.npz``; it writes ``benchmarks/results/ensemble.json`` and ``ensemble.md``. Subsets of all sizes are
 trained with ``Trainer.fit_many`` (one ensemble) and an evenly spread sample of them with ``Trainer.fit``, in the same
 process, until early stopping or 20 epochs. A ratio compares seconds per optimizer step of a network, validation and
-set-up included; CPU seconds are those of all threads together.
+set-up included; CPU seconds are those of all threads together. Long trainings amplify rounding: what differs in single
+precision and not in double is rounding.
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ import platform
 import random
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from cotrain.problem import NetworkOptions, Problem
+from cotrain.problem import NetworkOptions, Problem, Rows
 from cotrain.training.fit import Fit
 from cotrain.training.trainer import Trainer
 from cotrain.training.untrained import Job
@@ -52,6 +54,7 @@ class Line:
     together: Timing
     alone: Timing
     difference: float
+    difference_in_double: float
 
     @property
     def ratio(self) -> float:
@@ -72,9 +75,25 @@ def compare(path: Path, width: int) -> Line:
     sample = range(0, len(jobs), len(jobs) // SAMPLE)
     together, fits = timed(lambda: list(trainer.fit_many(jobs)))
     alone, sampled = timed(lambda: [trainer.fit(jobs[number][0], seed=jobs[number][1]) for number in sample])
-    pairs = zip((fits[number] for number in sample), sampled, strict=True)
-    difference = max(float(np.max(np.abs(one.validation_loss - other.validation_loss))) for one, other in pairs)
-    return Line(path.stem, width, len(jobs), together, alone, difference)
+    single = largest_difference([fits[number] for number in sample], sampled)
+    trainer, chosen = Trainer(doubled(problem)), [jobs[number] for number in sample]
+    double = largest_difference(trainer.fit_many(chosen), (trainer.fit(subset, seed=seed) for subset, seed in chosen))
+    return Line(path.stem, width, len(jobs), together, alone, single, double)
+
+
+def largest_difference(fits: Iterable[Fit], others: Iterable[Fit]) -> float:
+    pairs = zip(fits, others, strict=True)
+    return max(float(np.max(np.abs(one.validation_loss - other.validation_loss))) for one, other in pairs)
+
+
+def doubled(problem: Problem) -> Problem:
+    """Return the same problem in double precision."""
+    splits = {
+        split: Rows(rows.inputs.double(), rows.targets.double())
+        for split, rows in problem.splits.items()
+        if isinstance(rows.inputs, Tensor)
+    }
+    return replace(problem, splits=splits, build=lambda tasks: problem.build(tasks).double())
 
 
 def jobs_of(names: Sequence[str]) -> list[Job]:
@@ -96,15 +115,17 @@ def markdown(lines: Sequence[Line], setting: dict[str, object]) -> str:
     text = [
         "# Many small networks at once",
         "",
-        "Microseconds per optimizer step of one network (batches of 128 rows), together and one after another.",
+        "Microseconds per optimizer step of one network (batches of 128 rows), together and one after another;",
+        "the largest difference of a validation loss, in single and in double precision.",
         "Written by `python benchmarks/ensemble.py FOLDER`; " + ", ".join(f"{k} {v}" for k, v in setting.items()) + ".",
         "",
-        "| data | width | networks | together | alone | ratio | ratio of CPU time | largest difference of a loss |",
-        "|---|---|---|---|---|---|---|---|",
+        "| data | width | networks | together | alone | ratio | ratio of CPU time | difference of losses | in double |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for line in lines:
         times = f"{line.together.wall:.0f} | {line.alone.wall:.0f} | {line.ratio:.1f} | {line.cpu_ratio:.1f}"
-        text.append(f"| {line.data} | {line.width} | {line.networks} | {times} | {line.difference:.1e} |")
+        losses = f"{line.difference:.1e} | {line.difference_in_double:.1e}"
+        text.append(f"| {line.data} | {line.width} | {line.networks} | {times} | {losses} |")
     return "\n".join([*text, ""])
 
 
