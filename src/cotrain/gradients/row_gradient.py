@@ -28,8 +28,8 @@ class RowGradient(Protocol):
         """Return ``left (n, o)`` and ``right (n, i)`` with ``G = left right'`` where that is how they come."""
         ...
 
-    def project(self, left: Tensor, right: Tensor) -> Tensor:
-        """Return ``(n, r)``: ``sum_oi G[n, o, i] left[o, r] right[i, r]``."""
+    def add_projection(self, raw: Tensor, left: Tensor, right: Tensor) -> None:
+        """Add ``sum_oi G[n, o, i] left[o, r] right[i, r]`` to ``raw (n, r)``."""
         ...
 
     def sandwich(self, left: Tensor, right: Tensor) -> Tensor:
@@ -59,13 +59,14 @@ class Materialised:
             return None
         return self._matrices[:, :, 0], self._matrices.new_ones(len(self._matrices), 1)
 
-    def project(self, left: Tensor, right: Tensor) -> Tensor:
-        """Return ``sum_oi G[n, o, i] left[o, r] right[i, r]``."""
+    def add_projection(self, raw: Tensor, left: Tensor, right: Tensor) -> None:
+        """Add ``sum_oi G[n, o, i] left[o, r] right[i, r]``."""
         if self._matrices.shape[2] == 1:
-            return self._matrices[:, :, 0] @ (left * right)
-        if len(left) > len(right):
-            return ((self._matrices.transpose(1, 2) @ left) * right).sum(dim=1)
-        return ((self._matrices @ right) * left).sum(dim=1)
+            raw.addmm_(self._matrices[:, :, 0], left * right)
+        elif len(left) > len(right):
+            raw += ((self._matrices.transpose(1, 2) @ left) * right).sum(dim=1)
+        else:
+            raw += ((self._matrices @ right) * left).sum(dim=1)
 
     def sandwich(self, left: Tensor, right: Tensor) -> Tensor:
         """Return ``left' G right``."""
@@ -94,12 +95,14 @@ class Factored:
         """Return both sides where there is one position."""
         return (self.left.dense()[:, 0], self.right.dense()[:, 0]) if self.left.positions == 1 else None
 
-    def project(self, left: Tensor, right: Tensor) -> Tensor:
-        """Return ``sum_p (left_p . left_r) (right_p . right_r)``."""
+    def add_projection(self, raw: Tensor, left: Tensor, right: Tensor) -> None:
+        """Add ``sum_p (left_p . left_r) (right_p . right_r)``."""
         if self._forming_pays(left.shape[1]):
-            return Materialised(self.dense()).project(left, right)
-        product = self.left.times(left) * self.right.times(right)
-        return product[:, 0] if product.shape[1] == 1 else product.sum(dim=1)
+            Materialised(self.dense()).add_projection(raw, left, right)
+        elif self.left.positions == 1:
+            raw.addcmul_(self.left.times(left)[:, 0], self.right.times(right)[:, 0])
+        else:
+            raw += (self.left.times(left) * self.right.times(right)).sum(dim=1)
 
     def sandwich(self, left: Tensor, right: Tensor) -> Tensor:
         """Return ``left' G right``."""
@@ -132,11 +135,12 @@ class Summed:
         """Return the sums and ones."""
         return Materialised(self.dense()).outer()
 
-    def project(self, left: Tensor, right: Tensor) -> Tensor:
-        """Return ``sum_p (left_p . left_r) right_r``; at one position the weight may have asked for it before."""
+    def add_projection(self, raw: Tensor, left: Tensor, right: Tensor) -> None:
+        """Add ``sum_p (left_p . left_r) right_r``; at one position the weight may have asked for it before."""
         if self._left.positions == 1:
-            return self._left.times(left)[:, 0] * right
-        return Materialised(self.dense()).project(left, right)
+            raw.addcmul_(self._left.times(left)[:, 0], right)
+        else:
+            Materialised(self.dense()).add_projection(raw, left, right)
 
     def sandwich(self, left: Tensor, right: Tensor) -> Tensor:
         """Return ``left' G right``."""
@@ -167,9 +171,9 @@ class RowSlice:
         """Return nothing: rows of other calls may join."""
         return None
 
-    def project(self, left: Tensor, right: Tensor) -> Tensor:
-        """Return ``sum_oi G[n, o, i] left[o, r] right[i, r]``."""
-        return self._part.project(left[self._where], right)
+    def add_projection(self, raw: Tensor, left: Tensor, right: Tensor) -> None:
+        """Add ``sum_oi G[n, o, i] left[o, r] right[i, r]``."""
+        self._part.add_projection(raw, left[self._where], right)
 
     def sandwich(self, left: Tensor, right: Tensor) -> Tensor:
         """Return ``left' G right``."""
@@ -204,9 +208,11 @@ class Folded:
     def _sum(self, values: Tensor) -> Tensor:
         return values.reshape(-1, self._fold, *values.shape[1:]).sum(dim=1)
 
-    def project(self, left: Tensor, right: Tensor) -> Tensor:
-        """Return ``sum_oi G[n, o, i] left[o, r] right[i, r]``."""
-        return self._sum(self._items.project(left, right))
+    def add_projection(self, raw: Tensor, left: Tensor, right: Tensor) -> None:
+        """Add ``sum_oi G[n, o, i] left[o, r] right[i, r]``."""
+        items = raw.new_zeros(len(raw) * self._fold, raw.shape[1])
+        self._items.add_projection(items, left, right)
+        raw += self._sum(items)
 
     def sandwich(self, left: Tensor, right: Tensor) -> Tensor:
         """Return ``left' G right``."""

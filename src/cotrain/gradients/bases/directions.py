@@ -40,7 +40,7 @@ class Directions(Basis):
 
     def add(self, raw: Tensor, name: str, gradient: RowGradient) -> None:
         """Add inner products with one parameter's part of the directions."""
-        raw += self.parts[name].products(gradient)
+        self.parts[name].add_products(raw, gradient)
 
     def lift(self, w: Tensor) -> dict[str, Tensor]:
         """Return the sum of the directions weighted by ``w``."""

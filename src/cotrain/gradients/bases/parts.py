@@ -23,8 +23,8 @@ class Part(Protocol):
         """Return the same directions with every tensor passed through ``to``."""
         ...
 
-    def products(self, gradient: RowGradient) -> Tensor:
-        """Return inner products ``(n, r)`` with gradients."""
+    def add_products(self, raw: Tensor, gradient: RowGradient) -> None:
+        """Add inner products with gradients to ``raw (n, r)``."""
         ...
 
     def combine(self, w: Tensor) -> Tensor:
@@ -61,9 +61,9 @@ class RankOne:
         """Return the same directions with both sides passed through ``to``."""
         return RankOne(to(self.left), to(self.right))
 
-    def products(self, gradient: RowGradient) -> Tensor:
-        """Return ``u_j' G v_j``."""
-        return gradient.project(self.left, self.right)
+    def add_products(self, raw: Tensor, gradient: RowGradient) -> None:
+        """Add ``u_j' G v_j``."""
+        gradient.add_projection(raw, self.left, self.right)
 
     def combine(self, w: Tensor) -> Tensor:
         """Return ``sum_j w_j u_j v_j'``."""
@@ -99,9 +99,9 @@ class Full:
         """Return the same directions with their entries passed through ``to``."""
         return Full(to(self.entries))
 
-    def products(self, gradient: RowGradient) -> Tensor:
-        """Return inner products of all entries."""
-        return gradient.dense().flatten(1) @ self.entries
+    def add_products(self, raw: Tensor, gradient: RowGradient) -> None:
+        """Add inner products of all entries."""
+        raw.addmm_(gradient.dense().flatten(1), self.entries)
 
     def combine(self, w: Tensor) -> Tensor:
         """Return ``sum_j w_j D_j``."""
