@@ -97,7 +97,7 @@ def test_one_outlier_does_not_bleach_the_heat_map() -> None:
     matrix[3, 4] = -40.0
     ax = figures.affinity_heatmap(Affinity.from_matrix([f"t{i}" for i in range(12)], matrix), ax=_axes())
     np.testing.assert_allclose(np.array(ax.images[0].get_clim()), [-0.05, 0.05])
-    assert "-4000" in {text.get_text() for text in ax.texts}
+    assert "-4000.0" in {text.get_text() for text in ax.texts}
 
 
 def test_unknown_entries_and_the_diagonal_carry_no_value() -> None:

@@ -100,6 +100,28 @@ def test_few_seeds(seeds: int) -> None:
     assert ("no interval" in text) == (seeds == 1)
 
 
+def test_metrics_of_different_kinds_are_not_averaged() -> None:
+    trained = replace(make_trained(2, seeds=1), estimate=None)
+    mixed = replace(trained, verdict=replace(trained.verdict, metrics=("auc", "rmse")))
+    assert "<th>mean auc</th>" in page(trained)
+    assert "<th>mean auc</th>" not in page(mixed)
+
+
+def test_nothing_to_compare_is_said_instead_of_drawn() -> None:
+    text = page(make_trained(1, seeds=1))
+    assert "A single task has no one to help it." in text
+    assert "there is nothing to compare" in text
+    assert text.count("<figure>") == 3
+
+
+def test_helpers_are_told_apart_from_served_tasks() -> None:
+    helping, alone = page(make_trained(4, networks=2, seeds=1)), page(make_trained(4, networks=1, seeds=1))
+    assert helping.count('<span class="chip helper"') == 1
+    assert helping.count('<span class="chip">') == 4
+    assert "Dashed: helpers" in helping
+    assert "Dashed: helpers" not in alone
+
+
 def test_without_an_estimate_and_with_gaps() -> None:
     trained = make_trained(4)
     assert "Who helps whom" not in page(replace(trained, estimate=None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -102,15 +103,14 @@ def _names(ax: Axes, names: list[str]) -> None:
 
 
 def _write_values(ax: Axes, values: NDArray[np.float64], image: AxesImage, unit: str) -> None:
-    scale, digits = (100, 1) if unit == "gain" else (1, 2)
+    scale, limit = 100 if unit == "gain" else 1, image.get_clim()[1]
+    digits = max(0, 1 - math.floor(math.log10(limit * scale)))
     size = min(9.0, 110 / len(values))
-    limit = image.get_clim()[1]
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
             colour = "white" if abs(value) > 0.62 * limit else "black"
             # + 0.0 turns a rounded -0.0 into 0.0
-            shown = round(value * scale, digits) + 0.0
-            text = f"{shown:+.{digits if abs(shown) < 10 else 0}f}"
+            text = f"{round(value * scale, digits) + 0.0:+.{digits}f}"
             ax.text(column, row, text, ha="center", va="center", color=colour, fontsize=size)
 
 
