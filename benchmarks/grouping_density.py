@@ -5,7 +5,8 @@ and ``.md``. Times are CPU seconds of one thread (``process_time``). The baselin
 instance in the same run with cvxpy's default SCS settings (compiling included) and rounds it by the published rule:
 scan the tasks in order, each one that is free opens a group and takes every later free one whose entry exceeds 1/n.
 That rule returns whatever number of groups it returns; the objective is comparable across numbers (zero diagonal).
-cotrain's time is the whole of ``AverageDensity(networks=k, exactly=True).group``: local search, relaxation, bounds, roundings.
+cotrain's time is the whole of ``AverageDensity(networks=k, exactly=True).group``: local search, relaxation, bounds,
+roundings.
 "families" are unequal families of tasks with noise; "directions" are families that overlap, from inner products of
 noisy directions in eight dimensions; "noise" has no structure at all.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -197,6 +198,6 @@ def test_one_and_two_tasks(tasks: list[str]) -> None:
         ({"subset_size": 1}, "`subset_size`"),
     ],
 )
-def test_bad_parameters_are_refused(options: dict[str, object], named: str) -> None:
+def test_bad_parameters_are_refused(options: dict[str, Any], named: str) -> None:
     with pytest.raises(InputError, match=named):
         replace(GradTAG(), **options)
