@@ -44,14 +44,14 @@ def add_place(parser: argparse.ArgumentParser) -> None:
 def add_run_output(parser: argparse.ArgumentParser) -> None:
     """Add where a run works and how its result is shown."""
     parser.add_argument("--out", metavar="FOLDER", help="the run's own folder; given again, the run goes on in it")
-    _add_manner(parser)
+    add_manner(parser)
 
 
 def add_file_output(parser: argparse.ArgumentParser, example: str, *, required: bool = False) -> None:
     """Add where one file goes and how its content is shown."""
     parser.add_argument("--out", metavar="FILE", required=required, help=f"save to this file, such as {example}")
     parser.add_argument("--overwrite", action="store_true", help="replace that file where it exists")
-    _add_manner(parser)
+    add_manner(parser)
 
 
 def given_settings(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -73,6 +73,7 @@ def free_file(arguments: argparse.Namespace, suffix: str) -> Path | None:
     return path
 
 
-def _add_manner(parser: argparse.ArgumentParser) -> None:
+def add_manner(parser: argparse.ArgumentParser) -> None:
+    """Add how results are shown."""
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--quiet", action="store_true", help="say nothing on the way")
