@@ -39,7 +39,8 @@ class OneLine(nn.Module):
         self.width = len(tasks)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        return self.line(inputs).expand(-1, self.width)
+        outputs: Tensor = self.line(inputs)
+        return outputs.expand(-1, self.width)
 
 
 def _problem(tasks: Sequence[Task] = TASKS, *, seed: int = 0, rows: int = 60, features: int = 3) -> Problem:
@@ -192,6 +193,7 @@ def test_one_and_two_tasks(tasks: list[str]) -> None:
     [
         ({"bases": 0}, "`bases`"),
         ({"projection_dim": 0}, "`projection_dim`"),
+        ({"basis": "nearest"}, "`basis`"),
         ({"order": "third"}, "`order`"),
         ({"evaluation": "guess"}, "`evaluation`"),
         ({"strength": -1.0}, "`strength`"),

@@ -40,7 +40,7 @@ class Overlapping:
 
 
 def test_finds_what_the_estimate_missed() -> None:
-    truth: Matrix = np.kron(np.eye(3), np.ones((3, 3))) * 0.3 - 0.1
+    truth = np.kron(np.eye(3), np.ones((3, 3))).astype(np.float64) * 0.3 - 0.1
     np.fill_diagonal(truth, 0.0)
     estimate = truth + 0.5 * np.random.default_rng(0).normal(size=truth.shape)
     start = AverageDensity(networks=3, exactly=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from cotrain.affinity.design import all_pairs, balanced_subsets, count_for_cover
 from cotrain.affinity.linearised import forward_losses, linearise
 from cotrain.affinity.subset_losses import SubsetLosses
 from cotrain.cost import Cost, measure
+from cotrain.gradients.choose_basis import BasisKind
 from cotrain.problem.problem import Problem
 from cotrain.training.trainer import Trainer
 
@@ -81,7 +82,7 @@ class GradTAG:
 
     bases: int = 3
     projection_dim: int = 200
-    basis: str = "auto"
+    basis: BasisKind = "auto"
     order: Literal["higher", "pairwise"] = "higher"
     subset_size: int | None = None
     meetings: float = 10.0
@@ -91,6 +92,7 @@ class GradTAG:
     def __post_init__(self) -> None:
         for name in ("bases", "projection_dim", "meetings"):
             checks.at_least(name, getattr(self, name), 1)
+        checks.one_of("basis", self.basis, get_args(BasisKind))
         checks.one_of("order", self.order, ("higher", "pairwise"))
         checks.one_of("evaluation", self.evaluation, ("linear", "forward"))
         if self.subset_size is not None:

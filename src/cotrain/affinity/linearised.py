@@ -15,6 +15,7 @@ from cotrain.affinity.linear_fits import fit_subsets
 from cotrain.affinity.linear_rows import linear_losses
 from cotrain.affinity.ridge_strength import choose_strength
 from cotrain.gradients import Basis, TaskGradients, collect, make_basis
+from cotrain.gradients.choose_basis import BasisKind
 from cotrain.problem.problem import Problem
 from cotrain.training.fit import Fit
 from cotrain.training.trainer import Trainer
@@ -58,7 +59,7 @@ class Linearised:
         return linear_losses(self.validation, updates).double().cpu().numpy()
 
 
-def linearise(problem: Problem, base: Fit, *, kind: str, dim: int, seed: int) -> Linearised:
+def linearise(problem: Problem, base: Fit, *, kind: BasisKind, dim: int, seed: int) -> Linearised:
     """Linearise all rows of training and validation around ``base``, a fit of all tasks."""
     basis = make_basis(kind, problem, base.network, base.subset, dim=dim, seed=seed)
     train, validation = (collect(problem, base.network, base.subset, split, basis) for split in ("train", "validation"))
