@@ -287,9 +287,12 @@ ridge is .01 (strong) or .001 (weak) of the trace of the Hessian, the same for e
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
     machine = f"{platform.machine()}, torch {torch.__version__}"
-    result: dict[str, Any] = {"machine": machine, "speed": [speed(name) for name in CASES]}
-    result["accuracy"] = [accuracy(folder / name) for name in SETS]
-    write(result)
+    result: dict[str, Any] = {"machine": machine, "speed": [], "accuracy": []}
+    for name in SETS:
+        result["accuracy"].append(accuracy(folder / name))
+    for name in CASES:
+        result["speed"].append(speed(name))
+        write(result)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,11 @@ class _Collector(Basis):
         """None at all."""
         return 0
 
+    @property
+    def forms_gradients(self) -> bool:
+        """Yes, where they come from several positions."""
+        return True
+
     def add(self, raw: Tensor, name: str, gradient: RowGradient) -> None:  # noqa: ARG002
         """Keep a contribution until all have come."""
         self._arrived.setdefault(name, []).append(gradient)
@@ -102,7 +107,11 @@ class SideMoments(_Collector):
         o, i = matrix_shape(self.shapes[name])
         left = self._left.setdefault(name, raw.new_zeros(o, o))
         right = self._right.setdefault(name, raw.new_zeros(i, i))
-        if gradients:
+        outer = gradients[0].outer() if len(gradients) == 1 else None
+        if outer is not None:
+            left.addmm_((outer[0] * outer[1].square().sum(dim=1, keepdim=True)).T, outer[0])
+            right.addmm_((outer[1] * outer[0].square().sum(dim=1, keepdim=True)).T, outer[1])
+        elif gradients:
             dense = _total(gradients)
             by_output, by_input = dense.transpose(0, 1).flatten(1), dense.flatten(0, 1)
             left.addmm_(by_output, by_output.T)

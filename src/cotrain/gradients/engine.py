@@ -73,7 +73,8 @@ class Engine:
     @property
     def row_bytes(self) -> int:
         """Bytes of working memory that a row takes, estimated: activations, and gradients that are formed."""
-        formed = (name for name in self._basis.shapes if self.plan.paths[name] != "structured")
+        everything = self._basis.forms_gradients
+        formed = (name for name in self._basis.shapes if everything or self.plan.paths[name] != "structured")
         numbers = 4 * self.plan.activations + 3 * sum(math.prod(self._basis.shapes[name]) for name in formed)
         return 4 * (numbers + 4 * self._basis.raw_dimension)
 

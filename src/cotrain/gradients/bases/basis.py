@@ -43,6 +43,11 @@ class Basis(ABC):
         """Number of coordinates before :meth:`finish`."""
         return self.dimension
 
+    @property
+    def forms_gradients(self) -> bool:
+        """Whether it needs gradients in full, which takes memory for every row."""
+        return False
+
     @abstractmethod
     def add(self, raw: Tensor, name: str, gradient: RowGradient) -> None:
         """Add what the gradients of parameter ``name`` contribute to ``raw (rows, raw_dimension)``, in place."""

@@ -52,6 +52,11 @@ class DenseRandom(Basis):
         """Number of coordinates."""
         return self._dimension
 
+    @property
+    def forms_gradients(self) -> bool:
+        """Yes."""
+        return True
+
     def add(self, raw: Tensor, name: str, gradient: RowGradient) -> None:
         """Add one parameter's gradients, block by block."""
         entries = gradient.dense().flatten(1)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cotrain import checks
 from cotrain.gradients.bases.basis import Basis
-from cotrain.gradients.bases.parts import Part, RankOne
+from cotrain.gradients.bases.parts import Full, Part, RankOne
 from cotrain.gradients.parameters import Shapes
 from cotrain.gradients.row_gradient import RowGradient, matrix_shape
 from cotrain.seeding import generator
@@ -37,6 +37,11 @@ class Directions(Basis):
     def dimension(self) -> int:
         """Number of directions."""
         return next(iter(next(iter(self.parts.values())).tensors.values())).shape[1]
+
+    @property
+    def forms_gradients(self) -> bool:
+        """Whether some directions are kept in full."""
+        return any(isinstance(part, Full) for part in self.parts.values())
 
     def add(self, raw: Tensor, name: str, gradient: RowGradient) -> None:
         """Add inner products with one parameter's part of the directions."""

@@ -44,6 +44,11 @@ class Identity(Basis):
         """Number of parameter entries."""
         return sum(math.prod(shape) for shape in self.shapes.values())
 
+    @property
+    def forms_gradients(self) -> bool:
+        """Yes."""
+        return True
+
     def add(self, raw: Tensor, name: str, gradient: RowGradient) -> None:
         """Add the entries of one parameter's gradients to their columns."""
         raw[:, self.columns[name]] += gradient.dense().flatten(1)

@@ -61,6 +61,11 @@ class Principal(Basis):
         """Number of coordinates in the inner basis."""
         return self.inner.raw_dimension
 
+    @property
+    def forms_gradients(self) -> bool:
+        """As the inner basis."""
+        return self.inner.forms_gradients
+
     def add(self, raw: Tensor, name: str, gradient: RowGradient) -> None:
         """Add to the coordinates in the inner basis."""
         self.inner.add(raw, name, gradient)
