@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,8 @@ from cotrain.grouping.density.objective import subset_sums
 from cotrain.grouping.matrices import Matrix
 
 _BLOCKS = 256
-_SMOOTHING = 0.7
-_EPSILON = 1e-9
+_SMOOTHING = 0.5
+_EPSILON, _PROOF = 1e-9, 1e-7  # of the largest worth
 _MOST_COLUMNS = 20_000
 _MOST_ROUNDS = 500
 
@@ -31,18 +31,23 @@ class Optimum:
 
 @dataclass(frozen=True, eq=False)
 class _Prices:
-    """Prices of tasks and of a subset, the reduced costs at them, and the parts of the bound they prove."""
+    """Prices of tasks and of a subset, the reduced costs at them, and the largest of these, one for each group."""
 
     duals: Matrix
     price: float
     reduced: Matrix
     base: float
-    top: float
-    most: int
+    tops: Matrix
 
     @property
     def bound(self) -> float:
-        return self.base + self.most * self.top
+        """Of any choice: what the prices sum to plus the largest reduced costs."""
+        return self.base + float(self.tops.sum())
+
+    def bound_with(self) -> Matrix:
+        """Return the bound of the choices that hold a subset, for each subset."""
+        bounds: Matrix = self.base + float(self.tops[1:].sum()) + self.reduced
+        return bounds
 
 
 @dataclass(frozen=True)
@@ -73,13 +78,26 @@ class ColumnGeneration:
         Prices are smoothed towards the best so far, which spares hundreds of rounds where the program has many dual
         solutions. Cost: ``O(2^tasks)`` for each of some tens of pricing rounds.
         """
+        scale = float(np.abs(self.worth).max()) or 1.0
+        found = _Scaled(self.worth / scale, self.count, self.cover).solve(incumbent)
+        return replace(found, bound=found.bound * scale)
+
+
+@dataclass(frozen=True, eq=False)
+class _Scaled:
+    """The same problem with the largest worth one, as the solvers' tolerances expect."""
+
+    worth: Matrix
+    count: GroupCount
+    cover: bool
+
+    def solve(self, incumbent: list[int]) -> Optimum:
         value = float(self.worth[incumbent].sum())
-        tolerance = _EPSILON * max(1.0, abs(value))
         pool = np.unique(np.array([*incumbent, *(1 << np.arange(self._tasks)), len(self.worth) - 1], dtype=np.int64))
         best, smoothing = self._priced(*self._shares(incumbent)), 0.0
         for _ in range(_MOST_ROUNDS):
             relaxed, duals, price = self._relaxed(pool)
-            if best.bound - max(relaxed, value) <= tolerance:
+            if best.bound - max(relaxed, value) <= _PROOF:
                 return self._integral(best, pool, incumbent, value)
             mixed = smoothing * best.duals + (1 - smoothing) * duals, smoothing * best.price + (1 - smoothing) * price
             tried = self._priced(*mixed)
@@ -100,9 +118,10 @@ class ColumnGeneration:
         """Return the reduced costs at any prices, and the bound that they prove (Lagrange)."""
         reduced = self.worth - subset_sums(duals) - price
         reduced[0] = -np.inf
-        top = float(reduced.max())
-        base = float(duals.sum()) + self.count.most * price
-        return _Prices(duals, price, reduced, base, top if self.count.exact else max(top, 0.0), self.count.most)
+        tops = np.sort(np.partition(reduced, -self.count.most)[-self.count.most :])
+        if not self.count.exact:
+            tops = np.maximum(tops, 0.0)
+        return _Prices(duals, price, reduced, float(duals.sum()) + self.count.most * price, tops)
 
     @property
     def _tasks(self) -> int:
@@ -122,7 +141,7 @@ class ColumnGeneration:
             -self.worth[pool],
             A_eq=rows[equal], b_eq=right[equal],
             A_ub=(sign[:, None] * rows)[~equal], b_ub=(sign * right)[~equal],
-            bounds=(0, 1), method="highs",
+            bounds=(0, 1 if self.cover else None), method="highs",
         )  # fmt: skip
         if answer.status != 0:
             raise SolverError(f"the linear program of column generation stopped: {answer.message}")
@@ -148,11 +167,11 @@ class ColumnGeneration:
         """Solve over the subsets found, then over all that an optimum could still hold."""
         possible = pool
         for _ in range(2):
-            if best.bound - value <= _EPSILON * max(1.0, abs(value)):
+            if best.bound - value <= _PROOF:
                 return Optimum(incumbent, value, exact=True)
             chosen = possible[self._chosen(possible)]
             incumbent, value = chosen.tolist(), float(self.worth[chosen].sum())
-            possible = np.union1d(np.flatnonzero(best.bound - best.top + best.reduced >= value - _EPSILON), pool)
+            possible = np.union1d(np.flatnonzero(best.bound_with() >= value - _EPSILON), pool)
             if len(possible) > _MOST_COLUMNS:
                 return Optimum(incumbent, best.bound, exact=False)
         return Optimum(incumbent, value, exact=True)

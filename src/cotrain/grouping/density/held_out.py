@@ -51,23 +51,29 @@ class HeldOut:
         return cls(tuple(fold for one, other in filled for fold in ((one, other), (other, one))))
 
     def choose(self, count: GroupCount) -> int:
-        """Return the number of groups whose partitions score best on the held-out halves; the fewest among equals."""
-        scores = self.scores(count)
-        return max(scores, key=lambda groups: (scores[groups], -groups))
+        """Return the number of groups whose partitions score best on the held-out halves; the fewest among equals.
 
-    def scores(self, count: GroupCount) -> dict[int, float]:
-        """Return, by number of groups, the mean held-out value of the partitions fitted on the other halves.
-
-        Fitting is greedy merging improved by single moves; up to 24 numbers of groups are tried, evenly by ratio.
+        Up to 24 numbers of groups are tried, evenly by ratio, then all between the neighbours of the best.
         """
         sizes = np.unique(np.geomspace(1, count.most, _CANDIDATES).round().astype(int)).tolist()
+        scores = self.scores(sizes, count.penalty)
+        best = sizes.index(max(scores, key=lambda groups: (scores[groups], -groups)))
+        around = range(sizes[max(best - 1, 0)], sizes[min(best + 1, len(sizes) - 1)] + 1)
+        scores |= self.scores([groups for groups in around if groups not in scores], count.penalty)
+        return max(scores, key=lambda groups: (scores[groups], -groups))
+
+    def scores(self, sizes: list[int], penalty: float = 0.0) -> dict[int, float]:
+        """Return, by number of groups, the mean held-out value of the partitions fitted on the other halves.
+
+        Fitting is greedy merging improved by single moves.
+        """
         total = dict.fromkeys(sizes, 0.0)
         for fitted, scored in self.folds:
             merges, _ = agglomerate(fitted)
             for groups in sizes:
                 found, _ = Search(fitted, GroupCount(groups)).ascend(cut(merges, groups)[None])
                 total[groups] += density(scored, found[0]) / len(self.folds)
-        return {groups: value - count.penalty * groups for groups, value in total.items()}
+        return {groups: value - penalty * groups for groups, value in total.items()}
 
 
 def _halves(losses: SubsetLosses, seed: int) -> tuple[Matrix, Matrix]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cotrain.grouping.density.group_count import GroupCount
 from cotrain.grouping.matrices import Matrix
 
-_LEAST_GAIN = 1e-11
+_LEAST_GAIN = 1e-11  # of the largest affinity
 _MOST_MOVES = 50
 
 
@@ -55,6 +55,7 @@ class _State:
     sizes: Matrix
     finished_labels: NDArray[np.int64]
     finished_values: Matrix
+    least: float
 
     @classmethod
     def of(cls, search: Search, starts: NDArray[np.int64]) -> _State:
@@ -63,13 +64,14 @@ class _State:
         inside = (received * member).sum(axis=1)
         row = np.arange(len(starts))
         empty = np.full(len(starts), -np.inf)
-        return cls(search, row, starts.copy(), received, inside, member.sum(axis=1), starts.copy(), empty)
+        least = _LEAST_GAIN * float(np.abs(search.matrix).max())
+        return cls(search, row, starts.copy(), received, inside, member.sum(axis=1), starts.copy(), empty, least)
 
     def step(self) -> bool:
         """Make the best move in every start; retire those without one. False when none is left."""
         gain = self._gains().reshape(len(self.row), -1)
         best = gain.argmax(axis=1)
-        moving = gain[np.arange(len(best)), best] > _LEAST_GAIN
+        moving = gain[np.arange(len(best)), best] > self.least
         self.retire(~moving)
         if not moving.any():
             return False

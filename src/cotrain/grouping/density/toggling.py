@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from cotrain.grouping.matrices import Matrix
 
-_LEAST_GAIN = 1e-11
+_LEAST_GAIN = 1e-11  # of the largest affinity
 
 
 def toggled(matrix: Matrix, members: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -22,12 +22,12 @@ def toggled(matrix: Matrix, members: NDArray[np.bool_]) -> NDArray[np.bool_]:
     members
         ``(groups, tasks)`` memberships to start from.
     """
-    members = members.copy()
+    members, least = members.copy(), _LEAST_GAIN * float(np.abs(matrix).max())
     for _ in range(50 * members.size):
         gain = _gains(matrix, members)
         for move in np.argsort(-gain, axis=None, kind="stable"):
             group, task = np.unravel_index(move, gain.shape)
-            if gain[group, task] <= _LEAST_GAIN:
+            if gain[group, task] <= least:
                 return members
             members[group, task] ^= True
             if not (members == members[group]).all(axis=1).sum() > 1:
