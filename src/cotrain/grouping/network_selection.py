@@ -10,12 +10,12 @@ import numpy as np
 from cotrain import checks
 from cotrain.affinity.affinity import Affinity
 from cotrain.errors import InputError
-from cotrain.grouping.grouping import Grouping
+from cotrain.grouping.grouping import Grouping, Proof
 from cotrain.grouping.selection.budget import CostBudget
 from cotrain.grouping.selection.candidate_networks import MEASURES, CandidateNetworks, Measure
 from cotrain.grouping.selection.constraints import Constraints
 from cotrain.grouping.selection.group_scores import NORMALISATIONS, Alone, Normalisation, group_scores
-from cotrain.grouping.selection.networks import Bools, Networks, Selection
+from cotrain.grouping.selection.networks import Bools, Selection
 from cotrain.grouping.selection.solver import Effort, choose_among, choose_groups
 from cotrain.grouping.selection.terms import Terms
 
@@ -65,7 +65,7 @@ class NetworkSelection:
     gap
         Relative gap at which bounding stops where optimality is out of reach (beyond 24 tasks).
     nodes
-        Most branch-and-bound nodes per pricing, where these give the bound.
+        Most branch-and-bound nodes per pricing, where these give the bound; 0 looks for no bound and is fastest.
     restarts
         Local searches from different starts, where these give the grouping.
     time_limit
@@ -111,8 +111,8 @@ class NetworkSelection:
     switching_cost: float = 0.0
     new_networks: int | None = None
     gap: float = 0.01
-    nodes: int = 1_000_000
-    restarts: int = 8
+    nodes: int = 500_000
+    restarts: int = 12
     time_limit: float = float("inf")
     seed: int = 0
 
@@ -159,7 +159,6 @@ class NetworkSelection:
         ordered = candidates.with_tasks(sorted(candidates.tasks))
         terms = self._terms(ordered.tasks)
         networks = terms.evaluate(ordered.members, ordered.scores, ordered.cost)
-        _require_servable(networks, terms)
         return self._grouping(choose_among(networks, terms, self._effort), candidates.tasks)
 
     def _candidates(self, affinity: Affinity) -> CandidateNetworks:
@@ -191,10 +190,9 @@ class NetworkSelection:
         groups = tuple(tuple(np.array(names)[row].tolist()) for row in found.networks.members)
         units = self.constraints.resolve(names).units
         serving = {names[task]: int(found.serving[unit]) for unit, task in zip(*np.nonzero(units), strict=True)}
+        objective, bound = (total / len(tasks) + self.minimum_gain for total in (found.value, found.bound))
         return Grouping(
-            tasks, groups, {task: serving[task] for task in tasks},
-            found.value / len(tasks) + self.minimum_gain, found.bound / len(tasks) + self.minimum_gain,
-            "exact" if found.bound <= found.value + 1e-9 * max(1.0, abs(found.value)) else "certified",
+            tasks, groups, {task: serving[task] for task in tasks}, objective, bound, _proof(objective, bound),
             self.name, found.status, citation=self.citation, diagnostics=self._diagnostics(found),
         )  # fmt: skip
 
@@ -203,14 +201,13 @@ class NetworkSelection:
         return {"costs": costs, "total_cost": sum(costs)} if costs else {}
 
 
+def _proof(objective: float, bound: float) -> Proof:
+    if bound <= objective + 1e-9 * max(1.0, abs(objective)):
+        return "exact"
+    return "certified" if bound < float("inf") else "heuristic"
+
+
 def _members(grouping: Grouping | None, tasks: tuple[str, ...]) -> Bools:
     groups = () if grouping is None else grouping.groups
     known = [group for group in groups if set(group) <= set(tasks)]
     return np.array([[task in group for task in tasks] for group in known], dtype=bool).reshape(-1, len(tasks))
-
-
-def _require_servable(networks: Networks, terms: Terms) -> None:
-    served: Bools = np.isfinite(networks.values).max(axis=0, initial=False)
-    lost = [terms.tasks[task] for unit, task in zip(*np.nonzero(terms.rules.units), strict=True) if not served[unit]]
-    if lost:
-        raise InputError(f"No network within the constraints and the budget serves {lost}. Loosen them.")

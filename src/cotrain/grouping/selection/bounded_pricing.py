@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -44,26 +44,27 @@ class BoundedPricer:
 
     def price(self, prices: Prices, known: Networks) -> Priced:  # noqa: ARG002
         """See :class:`~cotrain.grouping.selection.pricing.Pricer`; the bound holds however early the search stops."""
-        search = _Search(self.scores.benefit, self._task_prices(prices), self._member_prices(prices), self.terms)
         fixed = self._fixed(prices)
-        nodes = search.roots()
-        pruned, bounded = -np.inf, len(nodes)
-        ends = [nodes.served[:0]]
+        least = self.tolerance + fixed
+        search = _Search(self.scores.benefit, self._task_prices(prices), self._member_prices(prices), least)
+        nodes = search.roots(self.terms.rules.maximum_size)
+        bounded, bound, ends = 0, least, [nodes.served[:0]]
         while len(nodes) and bounded < self.nodes:
             order = np.argsort(-nodes.bound, kind="stable")
             now, later = nodes.take(order[:_BATCH]), nodes.take(order[_BATCH:])
             members, value = search.finished(now)
-            ends.append(members[value - fixed > 0])
+            ends.append(members[value > fixed])
+            bound = max(bound, float(value.max()))
             children = search.children(now)
             bounded += len(children)
-            open_ = children.bound - fixed > self.tolerance
-            pruned = max(pruned, float(children.bound[~open_].max(initial=-np.inf)), float(value.max()))
-            nodes = later + children.take(np.flatnonzero(open_))
-        bound = max(pruned, float(nodes.bound.max(initial=-np.inf))) - fixed
-        members = np.unique(np.concatenate(ends), axis=0)
+            nodes = later + children.take(np.flatnonzero(children.bound > least))
+        networks = self._networks(np.concatenate(ends), prices)
+        return Priced(networks, max(bound, float(nodes.bound.max(initial=-np.inf))) - fixed)
+
+    def _networks(self, members: Bools, prices: Prices) -> Networks:
+        members = np.unique(members, axis=0)
         networks = self.terms.evaluate(members, self.scores.of(members))
-        best = np.argsort(-networks.reduced_values(prices), kind="stable")[:MOST_RETURNED]
-        return Priced(networks.take(best), bound)
+        return networks.take(np.argsort(-networks.reduced_values(prices), kind="stable")[:MOST_RETURNED])
 
     def within(self, prices: Prices, slack: float, limit: int) -> Networks | None:  # noqa: ARG002
         """See :class:`~cotrain.grouping.selection.pricing.Pricer`; never claims to know all."""
@@ -90,89 +91,110 @@ class BoundedPricer:
 
 @dataclass(frozen=True, eq=False)
 class _Nodes:
-    """``size`` and ``bound`` ``(nodes,)``, ``served`` and ``barred`` from being served ``(nodes, tasks)``."""
+    """Open nodes.
+
+    ``size`` and ``bound`` ``(nodes,)``; ``served``, ``barred`` from being served and ``out`` of the group
+    ``(nodes, tasks)``.
+    """
 
     size: NDArray[np.int64]
     served: Bools
     barred: Bools
+    out: Bools
     bound: Floats
 
     def __len__(self) -> int:
         return len(self.size)
 
+    @property
+    def places(self) -> NDArray[np.int64]:
+        """Places left in the group."""
+        places: NDArray[np.int64] = self.size - self.served.sum(axis=1)
+        return places
+
     def take(self, index: NDArray[np.int64]) -> _Nodes:
-        return _Nodes(self.size[index], self.served[index], self.barred[index], self.bound[index])
+        return _Nodes(self.size[index], self.served[index], self.barred[index], self.out[index], self.bound[index])
 
     def __add__(self, other: _Nodes) -> _Nodes:
-        pairs = [(getattr(self, name), getattr(other, name)) for name in ("size", "served", "barred", "bound")]
-        return _Nodes(*(np.concatenate(pair) for pair in pairs))
+        names = ("size", "served", "barred", "out", "bound")
+        return _Nodes(*(np.concatenate([getattr(self, name), getattr(other, name)]) for name in names))
 
 
 @dataclass(frozen=True, eq=False)
 class _Search:
+    """The tree: ``benefit (tasks, tasks)``, prices ``(tasks,)``, and the value below which nothing matters."""
+
     benefit: Floats
     price: Floats
     member_price: Floats
-    terms: Terms
+    least: float
 
-    def roots(self) -> _Nodes:
+    def roots(self, maximum_size: int) -> _Nodes:
         """One node per size of group."""
         tasks = len(self.price)
-        size = np.arange(2, min(self.terms.rules.maximum_size, tasks) + 1)
+        size = np.arange(2, min(maximum_size, tasks) + 1)
         nothing = np.zeros((len(size), tasks), dtype=bool)
-        return self._bounded(size, nothing, nothing)
+        return self._bounded(_Nodes(size, nothing, nothing, nothing, np.full(len(size), np.inf)))
 
     def children(self, nodes: _Nodes) -> _Nodes:
         """Serve one more task, the most promising first; later children do not serve the earlier ones' tasks."""
-        worth = np.where(nodes.served | nodes.barred, -np.inf, self._worth(nodes.size, nodes.served, nodes.barred))
+        worth = self._worth(nodes, self._best_partners(nodes, nodes.places - 1))
+        nodes = replace(nodes, out=nodes.out | self._hopeless(nodes, worth))
+        worth = np.where(nodes.barred | nodes.out, -np.inf, worth)
         order = np.argsort(-worth, axis=1, kind="stable")
-        tasks = len(self.price)
-        rank = np.empty_like(order)
-        np.put_along_axis(rank, order, np.broadcast_to(np.arange(tasks), order.shape), axis=1)
-        node, task = np.nonzero(np.isfinite(worth) & (nodes.size > nodes.served.sum(axis=1))[:, None])
-        earlier = rank[node] < rank[node, task][:, None]
-        served = nodes.served[node]
-        served[np.arange(len(node)), task] = True
-        barred = (nodes.barred[node] | earlier) & ~served
-        return self._bounded(nodes.size[node], served, barred)
+        rank = np.argsort(order, axis=1, kind="stable")
+        node, task = np.nonzero(np.isfinite(worth) & (nodes.places > 0)[:, None])
+        children = nodes.take(node)
+        children.served[np.arange(len(node)), task] = True
+        barred = (children.barred | (rank[node] < rank[node, task][:, None])) & ~children.served
+        partners = self._best_partners(nodes, nodes.places - 2)[node]
+        return self._bounded(replace(children, barred=barred), partners)
 
     def finished(self, nodes: _Nodes) -> tuple[Bools, Floats]:
         """Fill the places left by the best helpers and serve nobody else: groups and their values."""
-        worth = self._worth(nodes.size, nodes.served, np.ones_like(nodes.barred))
-        worth = np.where(nodes.served, np.inf, worth)
+        helpers = replace(nodes, barred=np.ones_like(nodes.barred))
+        worth = np.where(nodes.served, np.inf, self._worth(helpers, np.zeros_like(self.price)))
         rank = np.argsort(np.argsort(-worth, axis=1, kind="stable"), axis=1, kind="stable")
-        members = rank < nodes.size[:, None]
-        helpers = np.where(members & ~nodes.served, worth, 0.0).sum(axis=1)
-        return members, helpers + self._served_value(nodes.size, nodes.served)
+        members = (rank < nodes.size[:, None]) & ~nodes.out
+        return members, np.where(members & ~nodes.served, worth, 0.0).sum(axis=1) + self._served_value(nodes)
 
-    def _bounded(self, size: NDArray[np.int64], served: Bools, barred: Bools) -> _Nodes:
-        worth = np.where(served, -np.inf, self._worth(size, served, barred))
-        ordered = -np.sort(-worth, axis=1)
-        places = (size - served.sum(axis=1))[:, None]
-        filled = np.where(np.arange(worth.shape[1]) < places, ordered, 0.0).sum(axis=1)
-        return _Nodes(size, served, barred, filled + self._served_value(size, served))
+    def _bounded(self, nodes: _Nodes, partners: Floats | None = None) -> _Nodes:
+        partners = self._best_partners(nodes, nodes.places - 1) if partners is None else partners
+        ordered = -np.sort(-self._worth(nodes, partners), axis=1)
+        filled = np.where(np.arange(ordered.shape[1]) < nodes.places[:, None], ordered, 0.0).sum(axis=1)
+        return replace(nodes, bound=filled + self._served_value(nodes))
 
-    def _served_value(self, size: NDArray[np.int64], served: Bools) -> Floats:
-        inside = served.astype(np.float64)
+    def _hopeless(self, nodes: _Nodes, worth: Floats) -> Bools:
+        """Tasks that no group worth looking at contains: swapping one in brings the bound below ``least``."""
+        last = np.maximum(nodes.places - 1, 0)[:, None]
+        weakest = np.take_along_axis(-np.sort(-worth, axis=1), last, axis=1)
+        hopeless: Bools = (nodes.bound[:, None] - weakest + worth <= self.least) & (worth < weakest)
+        return hopeless & ~nodes.served
+
+    def _served_value(self, nodes: _Nodes) -> Floats:
+        inside = nodes.served.astype(np.float64)
         received = ((inside @ self.benefit) * inside).sum(axis=1)
-        value: Floats = received / (size - 1) - inside @ (self.price + self.member_price)
+        value: Floats = received / (nodes.size - 1) - inside @ (self.price + self.member_price)
         return value
 
-    def _worth(self, size: NDArray[np.int64], served: Bools, barred: Bools) -> Floats:
-        """Most that each task outside U adds in a group of this size ``(nodes, tasks)``."""
-        inside = served.astype(np.float64)
-        partners = (size - 1)[:, None]
-        given, received = inside @ self.benefit, inside @ self.benefit.T
-        others = np.maximum(partners - inside.sum(axis=1, keepdims=True), 0).astype(np.int64)
-        tops = self._top_sums
-        most = np.minimum(received + tops[others[:, 0]], tops[partners[:, 0]])
-        earned = np.where(barred, 0.0, np.maximum(most / partners - self.price, 0.0))
-        worth: Floats = given / partners + earned - self.member_price
-        return worth
+    def _worth(self, nodes: _Nodes, partners: Floats) -> Floats:
+        """Most that each task adds in a group of this size ``(nodes, tasks)``; ``-inf`` for those in and out."""
+        inside = nodes.served.astype(np.float64)
+        mean = 1.0 / (nodes.size - 1)[:, None]
+        earned = np.maximum((inside @ self.benefit.T + partners) * mean - self.price, 0.0)
+        given = (inside @ self.benefit) * mean - self.member_price
+        return np.where(nodes.served | nodes.out, -np.inf, given + np.where(nodes.barred, 0.0, earned))
+
+    def _best_partners(self, nodes: _Nodes, count: NDArray[np.int64]) -> Floats:
+        """Sum of each task's ``count`` best partners among those neither in nor out ``(nodes, tasks)``."""
+        order, ordered = self._preferences
+        free = ~(nodes.served | nodes.out)[:, order]
+        taken = free & (np.cumsum(free, axis=2, dtype=np.int16) <= count[:, None, None])
+        return np.asarray(np.einsum("nij,ij->ni", taken, ordered))
 
     @cached_property
-    def _top_sums(self) -> Floats:
-        """``(tasks, tasks)``: row m = sum of the m best partners of every task."""
+    def _preferences(self) -> tuple[NDArray[np.int64], Floats]:
+        """Partners of every task, best first ``(tasks, tasks - 1)``, and what they give."""
         off = np.where(np.eye(len(self.price), dtype=bool), -np.inf, self.benefit)
-        ordered = -np.sort(-off, axis=1)[:, :-1]
-        return np.concatenate([np.zeros((1, len(self.price))), np.cumsum(ordered, axis=1).T])
+        order = np.argsort(-off, axis=1, kind="stable")[:, :-1]
+        return order, np.take_along_axis(off, order, axis=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from scipy.sparse.csgraph import connected_components
@@ -109,12 +110,13 @@ class Rules:
     conflicts: Bools
     needs: Bools
 
-    @property
+    @cached_property
     def unit_needs(self) -> Bools:
         """``(units, tasks)``: who must be in the network that serves the unit."""
-        return (self.units.astype(np.int64) @ self.needs.astype(np.int64)) > 0
+        needs: Bools = self.units.astype(np.float64) @ self.needs.astype(np.float64) > 0
+        return needs
 
-    @property
+    @cached_property
     def are_free(self) -> bool:
         """Whether every task is served on its own and needs nobody."""
         count = self.units.shape[1]

@@ -98,7 +98,8 @@ class Selection:
 
 
 def select(networks: Networks, *, bound: float = float("inf"), status: str = "") -> Selection:
-    """Serve every unit by its best network and drop the networks that serve none."""
+    """Serve every unit by its best network and drop the networks that serve none; sort them by their tasks."""
+    networks = networks.take(np.lexsort(~networks.members.T[::-1]))
     best = networks.values.argmax(axis=0)
     used, serving = np.unique(best, return_inverse=True)
     kept = networks.take(used)

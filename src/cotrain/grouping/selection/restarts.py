@@ -12,17 +12,21 @@ from cotrain.grouping.selection.served_sets import Labels, ServedSetSearch
 from cotrain.grouping.selection.terms import Terms
 from cotrain.seeding import derive
 
-_SHAKEN = 0.15  # share of the units that a shake moves
+_JITTER = 1e-6  # keeps points distinct, which k-means needs
+_SHAKEN = 0.3  # share of the units that a shake moves
 
 
 def descents(scores: GroupScores, terms: Terms, *, restarts: int, seed: int) -> Networks:
     """Return all networks of the solutions that ``restarts`` local searches reach, best solution first."""
     search = ServedSetSearch(scores, terms)
     random = np.random.default_rng(derive(seed, "network selection"))
-    reached = [search.descend(_spectral(scores, terms, random))]
-    for restart in range(1, restarts):
-        best = max(reached, key=lambda solution: solution[1])[0]
-        start = _spectral(scores, terms, random) if restart % 4 == 0 else _shaken(best, terms.networks, random)
+    reached: list[tuple[Labels, float]] = []
+    for restart in range(max(restarts, 1)):
+        if restart % 4 == 3:
+            best = max(reached, key=lambda solution: solution[1])[0]
+            start = _shaken(best, terms.networks, random)
+        else:
+            start = _spectral(scores, terms, random, share=1.0 - 0.5 * (restart % 2))
         reached.append(search.descend(start))
     reached.sort(key=lambda solution: -solution[1])
     networks = search.networks(reached[0][0])
@@ -31,13 +35,15 @@ def descents(scores: GroupScores, terms: Terms, *, restarts: int, seed: int) -> 
     return networks.distinct()
 
 
-def _spectral(scores: GroupScores, terms: Terms, random: np.random.Generator) -> Labels:
-    """Cluster the units on the leading eigenvectors of the symmetrised affinity."""
+def _spectral(scores: GroupScores, terms: Terms, random: np.random.Generator, *, share: float) -> Labels:
+    """Cluster the units on the leading eigenvectors of the symmetrised affinity, ``share`` times as many as sets."""
     units = terms.rules.units.astype(np.float64)
     affinity = units @ (scores.benefit + scores.benefit.T) @ units.T
     values, vectors = np.linalg.eigh(affinity)
     sets = min(terms.networks, len(units))
-    embedding = vectors[:, -sets:] * np.sqrt(np.maximum(values[-sets:], 0.0))
+    leading = max(int(share * sets), 1)
+    embedding = vectors[:, -leading:] * np.sqrt(np.maximum(values[-leading:], 0.0))
+    embedding += random.normal(scale=_JITTER * (1.0 + np.abs(embedding).max()), size=embedding.shape)
     means = KMeans(sets, n_init=1, random_state=int(random.integers(2**31)))
     labels: Labels = means.fit_predict(embedding).astype(np.int64)
     return labels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,11 +72,11 @@ class ServedSetSearch:
     def complete(self, served: Bools) -> tuple[Bools, Floats]:
         """Return groups ``(sets, tasks)``: the served tasks, what they need, the best helpers; and their worth."""
         rules = self.terms.rules
-        counted = served.astype(np.float64)
-        tasks = counted @ rules.units.astype(np.float64)
-        needed: Bools = counted @ rules.unit_needs.astype(np.float64) > 0
-        given = tasks @ self.scores.benefit
-        barred: Bools = needed | (needed.astype(np.float64) @ rules.conflicts.astype(np.float64) > 0)
+        given = served.astype(np.float64) @ self._unit_benefit
+        needed = self._needed(served)
+        barred = needed
+        if rules.conflicts.any():
+            barred = needed | (needed.astype(np.float64) @ rules.conflicts.astype(np.float64) > 0)
         helping = np.where(barred, -np.inf, given)
         order = np.argsort(-helping, axis=1, kind="stable")
         extra = np.take_along_axis(helping, order, axis=1)
@@ -85,13 +86,33 @@ class ServedSetSearch:
         mean = np.where((size >= 2) & (size <= rules.maximum_size), totals / np.maximum(size - 1, 1), -np.inf)
         mean[:, 0] = np.where(size[:, 0] == 1, np.where(needed, self.scores.alone, 0.0).sum(axis=1), mean[:, 0])
         count = mean.argmax(axis=1)
-        rank = np.argsort(order, axis=1, kind="stable")
-        members = needed | ((rank < count[:, None]) & ~barred)
+        helps = np.zeros_like(needed)
+        np.put_along_axis(helps, order, np.arange(needed.shape[1]) < count[:, None], axis=1)
+        members = needed | (helps & ~barred)
         worth = mean[np.arange(len(mean)), count] - self.terms.charge - self.terms.new_charge
         worth = np.where(peaceful(needed, rules.conflicts), np.maximum(worth, self._impossible), self._impossible)
         return members, np.where(served.any(axis=1), worth, 0.0)
 
-    @property
+    def _needed(self, served: Bools) -> Bools:
+        rules = self.terms.rules
+        if rules.are_free:
+            return served
+        needed: Bools = served.astype(np.float64) @ rules.unit_needs.astype(np.float64) > 0
+        return needed
+
+    @cached_property
+    def _unit_benefit(self) -> Floats:
+        """``(units, tasks)``: what a task gives to all tasks of a unit."""
+        units = self.terms.rules.units.astype(np.float64)
+        return np.asarray(units @ self.scores.benefit)
+
+    @cached_property
+    def _mutual_benefit(self) -> Floats:
+        """``(units, units)``: what two units give each other."""
+        between = self._unit_benefit @ self.terms.rules.units.T.astype(np.float64)
+        return np.asarray(between + between.T)
+
+    @cached_property
     def _impossible(self) -> float:
         """Worth of a served set that breaks a rule: finite, so that differences of worth stay numbers."""
         return -1e6 * (1.0 + float(np.abs(self.scores.benefit).max(initial=0.0))) * len(self.scores.benefit)
@@ -114,10 +135,8 @@ class ServedSetSearch:
 
     def _near(self, served: Bools) -> Bools:
         """Which sets ``(units, sets)`` are worth trying for a unit: those with the best mean affinity both ways."""
-        units = self.terms.rules.units.astype(np.float64)
-        benefit = units @ (self.scores.benefit + self.scores.benefit.T) @ units.T
         size = np.maximum(served.sum(axis=1), 1)
-        mean = benefit @ served.T.astype(np.float64) / size
+        mean = self._mutual_benefit @ served.T.astype(np.float64) / size
         rank = np.argsort(np.argsort(-mean, axis=1, kind="stable"), axis=1, kind="stable")
         near: Bools = (rank < _NEAR) | (served.sum(axis=1) == 0)
         return near

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from cotrain.errors import InputError
 from cotrain.grouping.selection.bounded_pricing import BoundedPricer
 from cotrain.grouping.selection.column_generation import Relaxation, relax
 from cotrain.grouping.selection.enumerated_pricing import EnumeratedPricer
@@ -13,7 +14,7 @@ from cotrain.grouping.selection.enumeration import all_groups, choose_by_partiti
 from cotrain.grouping.selection.facility_location import choose_by_milp
 from cotrain.grouping.selection.group_scores import GroupScores
 from cotrain.grouping.selection.master import Columns, serve_above
-from cotrain.grouping.selection.networks import Floats, Networks, Prices, Selection
+from cotrain.grouping.selection.networks import Bools, Floats, Networks, Prices, Selection
 from cotrain.grouping.selection.pricing import JointPricer, ListedPricer, Pricer
 from cotrain.grouping.selection.restarts import descents
 from cotrain.grouping.selection.terms import Terms
@@ -56,6 +57,7 @@ class Effort:
 
 def choose_among(networks: Networks, terms: Terms, effort: Effort) -> Selection | None:
     """Choose among listed networks, with proof; ``None`` when nothing is feasible."""
+    _require_servable(networks, terms)
     if networks.values.shape[1] <= _PARTITION_UNITS and len(terms.limits) == 1:
         return choose_by_partition(networks, terms.networks)
     return _finish(ListedPricer(networks), _start(_favourites(networks), terms), terms, effort)
@@ -77,6 +79,13 @@ def choose_groups(scores: GroupScores, terms: Terms, effort: Effort, *, seed: in
         start = relax(ToggleSearch(scores, terms), start, terms.limits, tolerance=_CLOSE)
         return _finish(JointPricer((ListedPricer(listed), EnumeratedPricer(scores, terms))), start, terms, effort)
     return _bounded(scores, terms, listed, start, effort)
+
+
+def _require_servable(networks: Networks, terms: Terms) -> None:
+    served: Bools = np.isfinite(networks.values).max(axis=0, initial=False)
+    lost = [terms.tasks[task] for unit, task in zip(*np.nonzero(terms.rules.units), strict=True) if not served[unit]]
+    if lost:
+        raise InputError(f"No network within the constraints and the budget serves {lost}. Loosen them.")
 
 
 def _favourites(networks: Networks) -> Networks:
@@ -146,11 +155,12 @@ def _bounded(
     scores: GroupScores, terms: Terms, listed: Networks, start: Relaxation, effort: Effort
 ) -> Selection | None:
     """Improve by columns, choose among them, and bound by branch-and-bound pricing."""
-    if len(terms.tasks) <= _BOUNDED_TASKS:
+    bounding = len(terms.tasks) <= _BOUNDED_TASKS and effort.nodes > 0
+    if bounding:
         start = relax(ToggleSearch(scores, terms), start, terms.limits, tolerance=effort.gap / 4, rounds=_SEARCH_ROUNDS)
     found = _choose_near(start, terms, effort)
-    if found is None or len(terms.tasks) > _BOUNDED_TASKS:
-        return found
+    if found is None or not bounding:
+        return found and replace(found, bound=np.inf, status="local search, no bound")
     tolerance = 0.5 * effort.gap * abs(found.value) / terms.networks
     bounded = BoundedPricer(scores, terms, tolerance, effort.nodes)
     pricer = JointPricer((ListedPricer(listed), bounded))
