@@ -1,7 +1,8 @@
 """Average density: time, certified gap and objective against cvxpy + SCS with the published rounding.
 
 Run ``OMP_NUM_THREADS=1 python benchmarks/grouping_density.py``; it writes ``benchmarks/results/grouping_density.json``
-and ``.md``. Times are CPU seconds of one thread (``process_time``). The baseline solves the same relaxation of the same
+and ``.md``; names of sections as arguments run only those and keep the rest of
+the results. Times are CPU seconds of one thread (``process_time``). The baseline solves the same relaxation of the same
 instance in the same run with cvxpy's default SCS settings (compiling included) and rounds it by the published rule:
 scan the tasks in order, each one that is free opens a group and takes every later free one whose entry exceeds 1/n.
 That rule returns whatever number of groups it returns; the objective is comparable across numbers (zero diagonal).
@@ -147,14 +148,14 @@ def roundings(draws: int = 20) -> list[dict[str, Any]]:
     return rows
 
 
-def recovery(draws: int = 10) -> dict[str, Any]:
+def recovery(draws: int = 10) -> list[dict[str, Any]]:
     """Return the adjusted Rand index of planted groups, n = 40, k = 5, noise 1.2."""
     own, published = [], []
     for seed in range(draws):
         matrix, truth = planted(40, 5, seed)
         own.append(adjusted_rand_score(truth, DensitySolver(seen(matrix), GroupCount(5)).solve().labels))
         published.append(adjusted_rand_score(truth, published_rounding(conic(seen(matrix), 5))))
-    return {"draws": draws, "cotrain": float(np.mean(own)), "published": float(np.mean(published))}
+    return [{"draws": draws, "cotrain": float(np.mean(own)), "published": float(np.mean(published))}]
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -163,34 +164,40 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *cells])
 
 
+SIZES = ((100, 10), (200, 15), (500, 20))
+SECTIONS: dict[str, tuple[str, Callable[[], list[dict[str, Any]]]]] = {
+    "against_scs": (
+        "Against cvxpy + SCS with the published rounding",
+        lambda: [against_scs(kind, n, k) for n, k in SIZES for kind in ("families", "directions")],
+    ),
+    "large": ("A thousand tasks", lambda: [certified(kind, 1000, 25) for kind in ("families", "directions")]),
+    "noise": (
+        "Pure noise: the relaxation itself is loose",
+        lambda: [certified("noise", n, k) for n, k in SIZES],
+    ),
+    "exact": (
+        "Few tasks: proven optimal",
+        lambda: [certified(kind, n, 4) for kind in INSTANCES for n in (12, 16, 20, 24)],
+    ),
+    "roundings": ("What the published rounding loses (n = 40, k = 5)", roundings),
+    "recovery": ("Adjusted Rand index of planted groups, n = 40, k = 5, noise 1.2", recovery),
+}
+
+
 def main() -> None:
-    sizes = [(100, 10), (200, 15), (500, 20)]
-    results: dict[str, Any] = {
-        "machine": f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, "
-        f"numpy {np.__version__}, scipy {scipy.__version__}, cvxpy {cp.__version__}, one thread"
-    }
+    file = RESULTS / "grouping_density.json"
+    results: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    results["machine"] = (
+        f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}, "
+        f"scipy {scipy.__version__}, cvxpy {cp.__version__}, one thread"
+    )
     with threadpool_limits(1):
         grouped(families(30, 4, 0), 4)  # imports
-        results["recovery"] = recovery()
-        results["roundings"] = roundings()
-        results["exact"] = [certified(kind, n, 4) for kind in INSTANCES for n in (12, 16, 20, 24)]
-        results["large"] = [certified(kind, 1000, 25) for kind in ("families", "directions")]
-        results["against_scs"] = [against_scs(kind, n, k) for n, k in sizes for kind in ("families", "directions")]
-        results["noise"] = [certified("noise", n, k) for n, k in sizes]
-    sections = {
-        "against_scs": "Against cvxpy + SCS with the published rounding",
-        "large": "A thousand tasks",
-        "noise": "Pure noise: the relaxation itself is loose",
-        "exact": "Few tasks: proven optimal",
-        "roundings": "What the published rounding loses (n = 40, k = 5)",
-    }
-    ari = results["recovery"]
-    text = [f"# Average density\n\n{(__doc__ or '').split('``.md``. ')[1]}\nMachine: {results['machine']}.\n"]
-    text += [f"## {title}\n\n{table(results[name])}\n" for name, title in sections.items()]
-    scores = f"cotrain {ari['cotrain']:.3f}, SCS with the published rounding {ari['published']:.3f}"
-    text.append(f"## Planted groups, n = 40, k = 5, noise 1.2\n\nAdjusted Rand index over {ari['draws']}: {scores}.\n")
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "grouping_density.json").write_text(json.dumps(results, indent=1))
+        for name in sys.argv[1:] or SECTIONS:
+            results[name] = SECTIONS[name][1]()
+            file.write_text(json.dumps(results, indent=1))
+    text = [f"# Average density\n\n{(__doc__ or '').split('the results. ')[1]}\nMachine: {results['machine']}.\n"]
+    text += [f"## {title}\n\n{table(results[name])}\n" for name, (title, _) in SECTIONS.items() if name in results]
     (RESULTS / "grouping_density.md").write_text("\n".join(text))
     sys.stdout.write("\n".join(text))
 
