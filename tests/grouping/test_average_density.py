@@ -94,6 +94,14 @@ def test_diagonal_decides_between_alone_and_together() -> None:
     assert len(AverageDensity(diagonal="keep").group(given(matrix)).groups) == 2
 
 
+def test_a_number_at_the_edge_of_the_budget_is_said() -> None:
+    matrix = np.kron(np.eye(4), np.ones((2, 2))) * 0.4 - 0.1
+    np.fill_diagonal(matrix, 0.0)
+    affinity = with_subset_losses(matrix, noise=0.01, seed=0)
+    assert "more may be better" in AverageDensity(networks=2).group(affinity).notes[0]
+    assert "more may be better" not in AverageDensity().group(affinity).notes[0]
+
+
 def test_an_exact_number_must_be_named() -> None:
     with pytest.raises(InputError, match="`exactly` needs `networks`"):
         AverageDensity(exactly=True)

@@ -116,7 +116,8 @@ class AverageDensity:
         if held_out is None:
             return GroupCount(most, exact=False, penalty=self.penalty), "number of groups: by the objective"
         chosen = held_out.choose(GroupCount(most, exact=False, penalty=self.penalty))
-        return GroupCount(chosen, penalty=self.penalty), "number of groups: by held-out subset losses"
+        edge = ", the most that `networks` allows: more may be better" if chosen == most < tasks else ""
+        return GroupCount(chosen, penalty=self.penalty), f"number of groups: by held-out subset losses{edge}"
 
 
 def _grouping(affinity: Affinity, solution: Solution, alternatives: dict[str, float], note: str) -> Grouping:
