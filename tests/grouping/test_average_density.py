@@ -95,7 +95,7 @@ def test_diagonal_decides_between_alone_and_together() -> None:
 
 
 def test_a_number_at_the_edge_of_the_budget_is_said() -> None:
-    matrix = np.kron(np.eye(4), np.ones((2, 2))) * 0.4 - 0.1
+    matrix = np.kron(np.eye(4), np.ones((2, 2))).astype(np.float64) * 0.4 - 0.1
     np.fill_diagonal(matrix, 0.0)
     affinity = with_subset_losses(matrix, noise=0.01, seed=0)
     assert "more may be better" in AverageDensity(networks=2).group(affinity).notes[0]
