@@ -168,8 +168,9 @@ class _Search:
         """Tasks that no group worth looking at contains: swapping one in brings the bound below ``least``."""
         last = np.maximum(nodes.places - 1, 0)[:, None]
         weakest = np.take_along_axis(-np.sort(-worth, axis=1), last, axis=1)
-        hopeless: Bools = (nodes.bound[:, None] - weakest + worth <= self.least) & (worth < weakest)
-        return hopeless & ~nodes.served
+        weaker = worth < weakest
+        lost = np.subtract(weakest, worth, out=np.zeros_like(worth), where=weaker)
+        return weaker & (nodes.bound[:, None] - lost <= self.least) & ~nodes.served
 
     def _served_value(self, nodes: _Nodes) -> Floats:
         inside = nodes.served.astype(np.float64)
