@@ -8,6 +8,7 @@ from torch import nn
 from cotrain.gradients import collect, make_basis
 from cotrain.gradients.bases import Principal
 from cotrain.gradients.data_bases import draw_landmarks
+from cotrain.gradients.pulls import task_pulls
 from cotrain.problem.problem import Problem
 from cotrain.problem.task import Task
 
@@ -98,3 +99,13 @@ def test_few_parameters_are_kept_as_they_are() -> None:
     entries = sum(math.prod(parameter.shape) for parameter in network.parameters())
     assert make_basis("auto", problem, network, SUBSET, dim=entries).kind == "identity"
     assert make_basis("auto", problem, network, SUBSET, dim=5).kind == "principal"
+
+
+def test_the_first_directions_are_the_pulls_of_the_tasks() -> None:
+    network, problem = network_and_problem("perceptron", 60)
+    basis, _ = products("landmarks", network, problem, dim=6)
+    rows = problem.splits["train"]
+    pulls = task_pulls(network, MIXED, rows, basis.shapes)
+    kept = basis.apply(pulls).square().sum(dim=1)
+    full = torch.stack([pull.flatten(1).square().sum(dim=1) for pull in pulls.values()]).sum(dim=0)
+    assert float((kept / full).min()) > 0.99

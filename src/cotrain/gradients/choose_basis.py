@@ -32,7 +32,8 @@ def make_basis(
     Parameters
     ----------
     kind
-        * ``"landmarks"``: principal directions of the gradients of some training rows;
+        * ``"landmarks"``: within the gradients of some training rows, the tasks' mean gradients, then the principal
+          directions;
         * ``"kronecker"``: the same within the leading directions of both sides of every weight, the cheapest basis for
           convolutions and sequences;
         * ``"exact"``: the span of the gradients of all training rows, for few rows;

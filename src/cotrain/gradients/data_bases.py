@@ -14,6 +14,7 @@ from cotrain.gradients.bases.parts import RankOne
 from cotrain.gradients.captured import Capture, SideMoments
 from cotrain.gradients.engine import Engine
 from cotrain.gradients.parameters import Shapes
+from cotrain.gradients.pulls import task_pulls
 from cotrain.gradients.row_gradient import matrix_shape
 from cotrain.problem.problem import Problem
 from cotrain.problem.rows import Rows
@@ -111,7 +112,10 @@ class DataBases:
 
     def _principal(self, inner: Directions | Kronecker) -> Principal:
         coordinates = self._run(inner, self._draw.used)
-        basis = Principal.of_rows(inner, coordinates, dimension=self._dimension or len(coordinates))
+        if self._dimension is None:
+            return Principal.of_rows(inner, coordinates, dimension=len(coordinates))
+        pulls = inner.apply(task_pulls(self._network, self._tasks, self._rows, self._shapes))
+        basis = Principal.of_rows(inner, coordinates, dimension=self._dimension, pulls=pulls)
         if self._exact is not None:
             basis.fidelity = Fidelity.of(self._run(basis, self._draw.held_out), self._exact)
         return basis

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from cotrain.gradients.bases.basis import Basis
@@ -33,18 +34,38 @@ class Principal(Basis):
         self.fidelity: Fidelity | None = None
 
     @classmethod
-    def of_rows(cls, inner: Directions | Kronecker, coordinates: Tensor, *, dimension: int) -> Principal:
-        """Return the principal directions of rows given by their ``coordinates (rows, inner.dimension)``.
+    def of_rows(
+        cls, inner: Directions | Kronecker, coordinates: Tensor, *, dimension: int, pulls: Tensor | None = None
+    ) -> Principal:
+        """Return directions that serve fits to rows like these.
 
-        The inner basis is made orthonormal first; directions that it cannot tell apart are dropped. Directions are
-        principal without centring: what is kept is the most of the rows' summed squares.
+        The inner basis is made orthonormal first; directions that it cannot tell apart are dropped. Up to half of the
+        dimension goes to the tasks' pulls: near a trained model these are small beside the rows' gradients, and every
+        fit starts along them. The rest are the principal directions of what is left, without centring.
+
+        Parameters
+        ----------
+        inner
+            The other basis.
+        coordinates
+            ``(rows, inner.dimension)`` of rows' gradients.
+        dimension
+            The most directions.
+        pulls
+            ``(tasks, inner.dimension)`` of the gradients of the tasks' mean losses.
         """
-        white = _whitening(inner.gram().double()) if isinstance(inner, Directions) else None
-        exact = coordinates.double()
-        _, sizes, directions = torch.linalg.svd(exact if white is None else exact @ white, full_matrices=False)
-        kept = int((sizes[:dimension] > 1e-6 * sizes[0]).sum()) or 1
-        mixing = directions[:kept].T if white is None else white @ directions[:kept].T
-        return cls(inner, mixing.to(coordinates.dtype))
+        white = _whitening(inner.gram().to(coordinates).double()) if isinstance(inner, Directions) else None
+
+        def orthonormal(raw: Tensor) -> Tensor:
+            return raw.double() if white is None else raw.double() @ white
+
+        rows = orthonormal(coordinates)
+        chosen = rows.new_zeros(rows.shape[1], 0)
+        if pulls is not None:
+            chosen = _leading(F.normalize(orthonormal(pulls)), dimension // 2)
+        rest = _leading(rows - rows @ chosen @ chosen.T, dimension - chosen.shape[1])
+        directions = torch.cat([chosen, rest], dim=1)
+        return cls(inner, (directions if white is None else white @ directions).to(coordinates.dtype))
 
     @property
     def energy(self) -> float:
@@ -99,3 +120,11 @@ def _whitening(gram: Tensor) -> Tensor:
     kept = values > 1e-7 * values[-1]
     whitening: Tensor = vectors[:, kept] * values[kept].rsqrt()
     return whitening
+
+
+def _leading(rows: Tensor, most: int) -> Tensor:
+    """Return up to ``most`` principal directions of ``rows`` as columns."""
+    _, sizes, directions = torch.linalg.svd(rows, full_matrices=False)
+    kept = int((sizes[:most] > 1e-6 * sizes[0]).sum())
+    leading: Tensor = directions[:kept].T
+    return leading
