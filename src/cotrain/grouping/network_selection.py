@@ -152,14 +152,14 @@ class NetworkSelection:
             ordered, alone=self.alone, normalisation=self.normalisation, confidence=self.confidence
         )  # fmt: skip
         terms = self._terms(ordered.tasks)
-        return self._grouping(choose_groups(scores, terms, self._effort, seed=self.seed), affinity.tasks)
+        return self._grouping(choose_groups(scores, terms, self._effort, seed=self.seed), terms, affinity.tasks)
 
     def choose(self, candidates: CandidateNetworks) -> Grouping:
         """Return the best networks among candidates, such as measured subsets and half-size networks."""
         ordered = candidates.with_tasks(sorted(candidates.tasks))
         terms = self._terms(ordered.tasks)
         networks = terms.evaluate(ordered.members, ordered.scores, ordered.cost)
-        return self._grouping(choose_among(networks, terms, self._effort), candidates.tasks)
+        return self._grouping(choose_among(networks, terms, self._effort), terms, candidates.tasks)
 
     def _candidates(self, affinity: Affinity) -> CandidateNetworks:
         if affinity.subset_losses is None:
@@ -183,13 +183,13 @@ class NetworkSelection:
     def _effort(self) -> Effort:
         return Effort(self.time_limit, self.gap, self.nodes, self.restarts)
 
-    def _grouping(self, found: Selection | None, tasks: tuple[str, ...]) -> Grouping:
+    def _grouping(self, found: Selection | None, terms: Terms, tasks: tuple[str, ...]) -> Grouping:
         if found is None:
             raise InputError("`networks` and the other limits leave no grouping that serves every task. Raise a limit.")
-        names = sorted(tasks)
-        groups = tuple(tuple(np.array(names)[row].tolist()) for row in found.networks.members)
-        units = self.constraints.resolve(names).units
-        serving = {names[task]: int(found.serving[unit]) for unit, task in zip(*np.nonzero(units), strict=True)}
+        names = np.array(terms.tasks)
+        groups = tuple(tuple(names[row].tolist()) for row in found.networks.members)
+        unit_of = terms.rules.units.argmax(axis=0)
+        serving = dict(zip(terms.tasks, found.serving[unit_of].tolist(), strict=True))
         objective, bound = (total / len(tasks) + self.minimum_gain for total in (found.value, found.bound))
         return Grouping(
             tasks, groups, {task: serving[task] for task in tasks}, objective, bound, _proof(objective, bound),

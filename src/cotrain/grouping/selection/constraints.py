@@ -151,6 +151,8 @@ def peaceful(members: Bools, conflicts: Bools) -> Bools:
 
 def _units(tasks: Sequence[str], must_link: Sequence[Iterable[str]]) -> Bools:
     linked = np.eye(len(tasks), dtype=bool)
+    if not must_link:
+        return linked
     for group in must_link:
         index = [tasks.index(name) for name in group]
         linked[np.ix_(index, index)] = True
@@ -160,6 +162,8 @@ def _units(tasks: Sequence[str], must_link: Sequence[Iterable[str]]) -> Bools:
 
 
 def _contradictions(tasks: Sequence[str], rules: Rules) -> Iterator[str]:
+    if rules.are_free:
+        return
     for unit in rules.unit_needs:
         listed = ", ".join(repr(name) for name, needed in zip(tasks, unit, strict=True) if needed)
         if rules.conflicts[np.ix_(unit, unit)].any():

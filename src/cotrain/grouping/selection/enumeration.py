@@ -42,17 +42,18 @@ def choose_by_partition(networks: Networks, sets: int) -> Selection | None:
 
 def _served_set_values(networks: Networks) -> tuple[Floats, NDArray[np.int64]]:
     """Worth of serving each set of units ``(2^units,)`` by its best network, and that network."""
-    sets = patterns(networks.values.shape[1]).astype(np.float64)
+    sets = patterns(networks.values.shape[1])
     finite = np.isfinite(networks.values)
     known = np.where(finite, networks.values, 0.0)
     forbidding = 1e3 * (1.0 + np.abs(known).sum(axis=1).max() + np.abs(networks.charge).max())
-    values = np.where(finite, known, -forbidding).T
+    values = np.column_stack([np.where(finite, known, -forbidding), -networks.charge]).T
+    served = np.column_stack([sets, np.ones(len(sets))])
     best, which = np.empty(len(sets)), np.empty(len(sets), dtype=np.int64)
     for start in range(0, len(sets), _ROWS):
         rows = slice(start, start + _ROWS)
-        totals = sets[rows] @ values - networks.charge
+        totals = served[rows] @ values
         which[rows] = totals.argmax(axis=1)
-        best[rows] = totals.max(axis=1)
+        best[rows] = totals[np.arange(len(totals)), which[rows]]
     return np.where(best < -forbidding / 2, -np.inf, best), which
 
 
