@@ -110,7 +110,7 @@ class Problem(Constructors):
     @cached_property
     def fingerprint(self) -> str:
         """Digest of tasks, data and training options: what a stored result depends on, networks aside."""
-        digest = hashlib.sha256(repr(([task.described for task in self.tasks], self.training)).encode())
+        digest = hashlib.sha256(repr(([task.described for task in self.tasks], self.training.described)).encode())
         for split in SPLITS:
             rows = self.splits[split]
             parts = {"": rows.inputs} if isinstance(rows.inputs, Tensor) else dict(rows.inputs)
