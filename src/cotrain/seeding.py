@@ -34,10 +34,25 @@ def seeded(seed: int, *names: object) -> Iterator[None]:
 
     Needed where torch offers no generator argument: layer initialisation and dropout.
     """
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices=list(devices)):
+    with undisturbed():
         # Not torch.manual_seed: it formats a stack trace for every accelerator that is absent, for a millisecond each.
         torch.default_generator.manual_seed(derive(seed, *names))
-        if devices:
+        if torch.cuda.is_available():
             torch.cuda.manual_seed_all(derive(seed, *names))
+        yield
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Run a block and put the state of torch's global generators back afterwards.
+
+    Examples
+    --------
+    >>> with undisturbed():
+    ...     first = torch.rand(1)
+    >>> torch.equal(first, torch.rand(1))
+    True
+    """
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=list(devices)):
         yield

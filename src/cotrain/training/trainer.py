@@ -12,13 +12,16 @@ from torch import nn
 from cotrain.execution.executor import Executor
 from cotrain.problem.problem import Problem, Split
 from cotrain.problem.task import Subset
+from cotrain.training.callbacks import Callback
+from cotrain.training.checkpoint import Checkpoint
 from cotrain.training.ensemble_plan import EnsemblePlan, plan_ensembles
 from cotrain.training.evaluation import Evaluation, evaluate
 from cotrain.training.fit import Fit
 from cotrain.training.ledger import Ledger
-from cotrain.training.loop import Run, train
+from cotrain.training.loop import train
 from cotrain.training.optimizer import optimizer_of
 from cotrain.training.progress import Progress, Silence
+from cotrain.training.run import Run
 from cotrain.training.subset_data import SubsetData, trainable
 from cotrain.training.untrained import Job, untrained
 
@@ -81,11 +84,21 @@ class Trainer:
         self.device = torch.device(device)
         self.progress: Progress = progress or Silence()
 
-    def fit(self, subset: Subset, *, seed: int = 0) -> Fit:
+    def fit(self, subset: Subset, *, seed: int = 0, callbacks: Sequence[Callback] = ()) -> Fit:
         """Train one network on ``subset``; the same seed gives the same network.
 
         The loss is the mean over tasks of their mean losses over observed rows, whatever is missing. Training ends
         when the mean validation loss has not fallen for ``patience`` epochs, and the best weights are kept.
+
+        Parameters
+        ----------
+        subset
+            The tasks.
+        seed
+            Of everything random in the training.
+        callbacks
+            Hear of this very training. It is neither recalled nor kept: callbacks must hear all of it, and may
+            change it.
 
         Raises
         ------
@@ -96,6 +109,8 @@ class Trainer:
         """
         job = trainable(self.problem, subset), seed
         network = untrained(self.problem, job, self.device)
+        if callbacks:
+            return self._told(self._train(self._run(job, network), callbacks))
         return self._told(self._recalled(job, network) or self._trained(job, network))
 
     def fit_many(self, jobs: Iterable[Job]) -> Iterator[Fit]:
@@ -131,18 +146,24 @@ class Trainer:
         return None if self._ledger is None else self._ledger.recall(*job, network)
 
     def _trained(self, job: Job, network: nn.Module) -> Fit:
-        data, options = SubsetData.of(self.problem, job[0], self.device), self.problem.training
-        run = Run(*job, network, optimizer_of(network.parameters(), options))
+        run = self._run(job, network)
         if self._ledger is None:
-            return train(run, data, options, lambda _: None)
+            return self._train(run)
         origin = self._ledger.origin(*job, network)
         checkpoint = self._ledger.checkpoint([job], network, every=self.checkpoint_seconds)
         if (state := checkpoint.load()) is not None:
             run.restore(state)
-        fit = train(run, data, options, checkpoint.save_when_due)
+        fit = self._train(run, [_Keep(checkpoint)])
         self._ledger.record(fit, origin)
         checkpoint.discard()
         return fit
+
+    def _run(self, job: Job, network: nn.Module) -> Run:
+        return Run(*job, network, optimizer_of(network.parameters(), self.problem.training))
+
+    def _train(self, run: Run, callbacks: Sequence[Callback] = ()) -> Fit:
+        data = SubsetData.of(self.problem, run.subset, self.device)
+        return train(run, data, self.problem.training, callbacks)
 
     def _fit_elsewhere(self, executor: Executor, jobs: Sequence[Job]) -> Iterator[Fit]:
         """Train where the executor says; fits come back through files."""
@@ -198,6 +219,16 @@ class Trainer:
     def _told(self, fit: Fit) -> Fit:
         self.progress.advance(f"trained {', '.join(fit.subset)} (seed {fit.seed})")
         return fit
+
+
+class _Keep(Callback):
+    """Writes a checkpoint after an epoch when one is due."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._checkpoint = checkpoint
+
+    def after_epoch(self, run: Run) -> None:
+        self._checkpoint.save_when_due(run)
 
 
 def _fit_and_keep(trainer: Trainer, job: Job) -> None:

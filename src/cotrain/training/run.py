@@ -1,0 +1,67 @@
+"""A training under way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from cotrain.problem.task import Subset
+from cotrain.training.checkpoint import State
+from cotrain.training.history import History
+from cotrain.training.optimizer import optimizer_state, restore_optimizer
+from cotrain.training.tensor_file import prefixed, unprefixed
+
+
+@dataclass(eq=False)
+class Run:
+    """A training under way: what it needs to go on after an interruption.
+
+    Random numbers need no place here: those of an epoch derive from the seed and the epoch's number.
+
+    Parameters
+    ----------
+    subset, seed
+        What is trained.
+    network, optimizer
+        As they are now.
+    best
+        The weights at the best validation loss so far.
+    history
+        Validation losses so far.
+    seconds
+        Spent so far.
+    """
+
+    subset: Subset
+    seed: int
+    network: nn.Module
+    optimizer: Optimizer
+    best: dict[str, Tensor] = field(default_factory=dict)
+    history: History = field(default_factory=History)
+    seconds: float = 0.0
+
+    def state(self) -> State:
+        """Return all it needs to go on as if it had never been interrupted."""
+        parts = {
+            "network.": self.network.state_dict(),
+            "best.": self.best,
+            "optimizer.": optimizer_state(self.optimizer),
+        }
+        tensors = {"losses": torch.from_numpy(np.stack(self.history.losses))}
+        for prefix, part in parts.items():
+            tensors |= prefixed(prefix, part)
+        return {"seconds": self.seconds}, tensors
+
+    def restore(self, state: State) -> None:
+        """Bring a fresh training to a state."""
+        header, tensors = state
+        device = next(self.network.parameters()).device
+        self.network.load_state_dict(unprefixed("network.", tensors))
+        self.best = {name: value.to(device, copy=True) for name, value in unprefixed("best.", tensors).items()}
+        self.history = History(tensors["losses"].numpy())
+        self.seconds = header["seconds"]
+        restore_optimizer(self.optimizer, unprefixed("optimizer.", tensors))
