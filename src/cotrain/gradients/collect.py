@@ -97,7 +97,7 @@ def stream(
         checks.at_least("micro_batch", micro_batch, 1)
     losses = {task.name: linear_loss(task) for task in problem.tasks_of(subset)}
     home = next(network.parameters()).device
-    rows = problem.splits[split].columns([problem.names.index(name) for name in subset])
+    rows = problem.gradient_rows(split).columns([problem.names.index(name) for name in subset])
     engine = Engine(network.to(device or home), problem.tasks_of(subset), basis, rows)
     try:
         for columns, index in _with_the_same_rows(rows, subset, names):

@@ -55,7 +55,7 @@ def collect_into(
     _check(subset, tasks, micro_batch)
     store.spec.require(StoreSpec.of(network, basis, dtype=store.spec.dtype), store.path)
     store.keep_basis(basis)
-    rows = problem.splits[split].columns([problem.names.index(name) for name in subset])
+    rows = problem.gradient_rows(split).columns([problem.names.index(name) for name in subset])
     wanted = _wanted(network, rows, {name: subset.index(name) for name in subset if tasks is None or name in tasks})
     for name, task in wanted.items():
         store.require_origin(split, name, task.origin)

@@ -72,7 +72,7 @@ class DataBases:
         self, problem: Problem, network: nn.Module, subset: Subset, shapes: Shapes, *, dimension: int | None, seed: int
     ) -> None:
         self._network, self._tasks, self._shapes, self._dimension = network, problem.tasks_of(subset), shapes, dimension
-        self._rows = problem.splits["train"].columns([problem.names.index(name) for name in subset])
+        self._rows = problem.gradient_rows("train").columns([problem.names.index(name) for name in subset])
         count = len(self._rows) * len(subset) if dimension is None else max(_FEWEST_LANDMARKS, 2 * dimension)
         held_out = min(_HELD_OUT, max(_FULL_NUMBERS // _entries(shapes), 8)) if dimension else 0
         self._draw = draw_landmarks(self._rows, subset, count=count, held_out=held_out, seed=seed)

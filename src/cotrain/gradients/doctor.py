@@ -63,7 +63,7 @@ def examine(
     if network is None:
         with seeded(0, "doctor"):
             network = problem.build(tasks)
-    rows = problem.splits["train"].columns([problem.names.index(name) for name in subset])
+    rows = problem.gradient_rows("train").columns([problem.names.index(name) for name in subset])
     few = rows.take(torch.arange(_ROWS) % len(rows)).to(next(network.parameters()).device)
     findings = [*_state(network), *_unreached(network, tasks, few), *_padding(network, few.inputs)]
     shapes = parameter_shapes(network, parameters)
@@ -162,7 +162,7 @@ def _outputs(network: nn.Module, inputs: Inputs) -> dict[str, Tensor]:
 
 
 def _estimate(engine: Engine, problem: Problem, rows: Rows, dim: int) -> Estimate:
-    count = sum(int(problem.splits[split].observed.sum()) for split in ("train", "validation"))
+    count = sum(int(problem.gradient_rows(split).observed.sum()) for split in ("train", "validation"))
     size = min(engine.micro_batch, len(rows))
     block = rows.take(torch.arange(size)).to(engine.device)
     engine.run(block, [0])

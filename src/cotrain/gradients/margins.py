@@ -34,9 +34,10 @@ def margins(tasks: Sequence[Task], outputs: Outputs, targets: Tensor) -> Tensor:
 
     * binary, :math:`y = \pm 1`: :math:`m = y f(x)`;
     * multiclass: :math:`m = z_y - \log \sum_{c \ne y} e^{z_c}`;
+    * sequence: what the network returns, a margin already;
     * regression: the residual :math:`f(x) - y`.
 
-    The cross-entropy of the first two is :math:`\log(1 + e^{-m})` exactly, the loss of the last is its square.
+    The cross-entropy of the first three is :math:`\log(1 + e^{-m})` exactly, the loss of the last is its square.
 
     Parameters
     ----------
@@ -68,4 +69,6 @@ def _margin(task: Task, output: Tensor, target: Tensor) -> Tensor:
         others = output.scatter(1, chosen, float("-inf"))
         return output.gather(1, chosen)[:, 0] - others.logsumexp(dim=1)
     value = output.reshape(len(target))
+    if task.kind == "sequence":
+        return value
     return value - target if task.kind == "regression" else value * (2 * target - 1)

@@ -22,7 +22,7 @@ class TaskGradients:
     offset
         ``(rows,)``: the margin or residual itself at the base model. It is part of every fit.
     sample
-        ``(rows,)``: which row of the split it came from.
+        ``(rows,)``: which row of the problem's ``gradient_rows`` it came from.
     loss
         ``"logistic"`` for classification (``log(1 + exp(-u))`` of the margin is the cross-entropy, exactly) or
         ``"square"`` for regression.

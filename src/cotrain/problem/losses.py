@@ -78,8 +78,8 @@ def row_losses(tasks: Sequence[Task], outputs: Outputs, targets: Tensor) -> Tens
 class RowLosses:
     """Losses per row and task, prepared once for some tasks and then called for every batch.
 
-    Binary and multiclass tasks: cross-entropy in nats. Regression: squared error of standardised targets. All tasks of
-    a kind are computed in one call, so the cost does not grow with the number of tasks but with the outputs.
+    Binary, multiclass and sequence tasks: cross-entropy in nats. Regression: squared error of standardised targets. All
+    tasks of a kind are computed in one call, so the cost does not grow with the number of tasks but with the outputs.
 
     Parameters
     ----------
@@ -138,6 +138,8 @@ class _Alike:
             return F.cross_entropy(logits, targets.long(), reduction="none")
         if first.kind == "binary":
             return F.binary_cross_entropy_with_logits(values, targets, reduction="none")
+        if first.kind == "sequence":
+            return F.softplus(-values)
         return (values - targets).square()
 
     def _values(self, outputs: Outputs, rows: int) -> Tensor:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from sklearn import metrics as sk
+import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor
 
 from cotrain.problem.task import Task
+from sklearn import metrics as sk
 
-LOWER_IS_BETTER = frozenset({"mae", "rmse"})
+LOWER_IS_BETTER = frozenset({"mae", "rmse", "perplexity"})
 
 
 def task_metric(task: Task, outputs: Tensor, targets: Tensor) -> float:
@@ -20,7 +21,7 @@ def task_metric(task: Task, outputs: Tensor, targets: Tensor) -> float:
     task
         Names the metric; regression metrics in error units are in the target's own unit.
     outputs
-        ``(n, width)``: logits, or predictions of standardised targets.
+        ``(n, width)``: logits, predictions of standardised targets, or margins of sequences.
     targets
         ``(n,)`` with NaN for missing labels.
 
@@ -31,6 +32,8 @@ def task_metric(task: Task, outputs: Tensor, targets: Tensor) -> float:
     """
     observed = ~torch.isnan(targets)
     predicted, true = outputs[observed].double().cpu().numpy(), targets[observed].double().cpu().numpy()
+    if task.kind == "sequence":
+        return float(F.softplus(-outputs[observed].double()).mean().exp())
     if task.kind == "regression":
         return _regression_metric(task, predicted[:, 0], true)
     if task.metric in {"auc", "average_precision"}:

@@ -48,6 +48,9 @@ class Problem(Constructors):
         Encodes new rows the way these were, where the reader encoded them.
     recipe
         How the problem was read, every option resolved, as plain values that ``problem.toml`` can hold.
+    pieces
+        By split, where rows are made of several predictions: a row for each of these, whose mean loss is that of
+        ``splits``. A sequence has a row for each of its tokens.
     """
 
     tasks: tuple[Task, ...]
@@ -57,6 +60,7 @@ class Problem(Constructors):
     name: str = "problem"
     encoder: Encoder | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    pieces: Mapping[Split, Rows] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         checks.unique("tasks", self.names)
@@ -101,11 +105,16 @@ class Problem(Constructors):
         present = rows.observed.any(dim=1)
         return rows if bool(present.all()) else rows.take(present)
 
+    def gradient_rows(self, split: Split) -> Rows:
+        """Return the rows whose gradients are taken: those of the split, in pieces where they are made of several."""
+        return self.pieces.get(split, self.splits[split])
+
     def with_tasks(self, names: Sequence[str]) -> Problem:
         """Return the problem with only the tasks ``names``, in that order."""
         index = [self.names.index(name) for name in names]
         splits: dict[Split, Rows] = {split: rows.columns(index) for split, rows in self.splits.items()}
-        return replace(self, tasks=tuple(self.tasks[i] for i in index), splits=splits)
+        pieces: dict[Split, Rows] = {split: rows.columns(index) for split, rows in self.pieces.items()}
+        return replace(self, tasks=tuple(self.tasks[i] for i in index), splits=splits, pieces=pieces)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -89,6 +89,11 @@ def read_target(name: str, column: Column, kind: Kind | None = None, classes: in
         row = int(np.argmax(np.isinf(column)))
         raise InputError(f"`targets` must be finite. '{name}' is infinite, first in row {row + 1}.")
     kind = kind or infer_kind(column)
+    if kind == "sequence":
+        raise InputError(
+            f"`kinds` must not be 'sequence' for a column. '{name}' is. Use Problem.from_texts, or Problem.from_module "
+            "with a network that returns margins."
+        )
     if kind == "regression":
         return Target(Task(name, "regression"), _numbers(name, column))
     values, labels = _codes(column)

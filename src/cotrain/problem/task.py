@@ -11,32 +11,35 @@ from torch import Tensor
 from cotrain import checks
 from cotrain.errors import InputError
 
-Kind: TypeAlias = Literal["binary", "multiclass", "regression"]
+Kind: TypeAlias = Literal["binary", "multiclass", "regression", "sequence"]
 Subset: TypeAlias = tuple[str, ...]
 """Names of the tasks that train together, sorted, so that equal sets are equal tuples."""
 RowLoss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """Maps outputs ``(n, ...)`` and targets ``(n,)`` of one task to losses ``(n,)``."""
 
-KINDS: tuple[Kind, ...] = ("binary", "multiclass", "regression")
+KINDS: tuple[Kind, ...] = ("binary", "multiclass", "regression", "sequence")
 METRICS: dict[Kind, tuple[str, ...]] = {
     "binary": ("auc", "accuracy", "f1", "average_precision"),
     "multiclass": ("accuracy", "f1"),
     "regression": ("r2", "mae", "rmse"),
+    "sequence": ("perplexity",),
 }
 """Metrics by kind; the first is the default."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """One thing to predict.
+    r"""One thing to predict.
 
     Parameters
     ----------
     name
         Unique within its problem.
     kind
-        ``"binary"`` (targets 0/1, cross-entropy), ``"multiclass"`` (targets 0..classes-1, cross-entropy) or
-        ``"regression"`` (standardised targets, squared error).
+        ``"binary"`` (targets 0/1, cross-entropy), ``"multiclass"`` (targets 0..classes-1, cross-entropy),
+        ``"regression"`` (standardised targets, squared error) or ``"sequence"`` (targets 1 where a row is the task's;
+        the network, which sees the tokens, returns a margin :math:`u` whose loss :math:`\log(1 + e^{-u})` is the
+        cross-entropy of the row's tokens).
     classes
         Number of classes of a multiclass task.
     metric

@@ -86,10 +86,11 @@ def _checked_target(task: Task, values: NDArray[np.float64]) -> Target:
     if np.isinf(present).any():
         raise InputError(f"`targets` must be finite. '{task.name}' holds infinity.")
     if task.loss is None and task.kind != "regression":
-        wrong = np.setdiff1d(present, np.arange(task.classes if task.kind == "multiclass" else 2))
+        codes = [1] if task.kind == "sequence" else range(task.classes if task.kind == "multiclass" else 2)
+        wrong = np.setdiff1d(present, codes)
         if len(wrong):
             raise InputError(
-                f"`targets` of a {task.kind} task must be codes from 0. '{task.name}' holds {wrong[0]:g}. "
+                f"`targets` of a {task.kind} task must be codes from {codes[0]}. '{task.name}' holds {wrong[0]:g}. "
                 "Recode them or change the task's kind or classes."
             )
     return Target(task, values)
