@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 
 from cotrain._version import __version__
-from cotrain.cli import doctor, estimate, evaluate, group, report, run, train
+from cotrain.cli import add_task, doctor, estimate, evaluate, group, report, run, train
 from cotrain.errors import CotrainError, InputError, MissingExtraError
 
-COMMANDS = (run, estimate, group, train, report, evaluate, doctor)
+COMMANDS = (run, estimate, group, train, report, evaluate, doctor, add_task)
 DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
 

@@ -26,9 +26,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--demo", action="store_true", help="use the digits that ship with scikit-learn")
     group = parser.add_argument_group("problem", "each replaces what a problem.toml says")
-    group.add_argument("--targets", metavar="A,B", type=_names, help="columns to predict, such as a,b,c")
-    group.add_argument("--inputs", metavar="A,B", type=_names, help="columns to predict from; all others by default")
-    group.add_argument("--ignore", metavar="A,B", type=_names, help="columns that are neither inputs nor targets")
+    group.add_argument("--targets", metavar="A,B", type=names, help="columns to predict, such as a,b,c")
+    group.add_argument("--inputs", metavar="A,B", type=names, help="columns to predict from; all others by default")
+    group.add_argument("--ignore", metavar="A,B", type=names, help="columns that are neither inputs nor targets")
     group.add_argument("--split", metavar="COLUMN", help="column of 0 (train), 1 (validation), 2 (test); else seeded")
     group.add_argument(
         "--kinds", metavar="A=KIND", type=_kinds, help="kinds of targets, where not as inferred: a=regression"
@@ -126,14 +126,15 @@ def _given(arguments: argparse.Namespace, names: tuple[str, ...]) -> dict[str, A
     return {name: value for name in names if (value := getattr(arguments, name, None)) is not None}
 
 
-def _names(text: str) -> list[str]:
+def names(text: str) -> list[str]:
+    """Return names separated by commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _kinds(text: str) -> dict[str, str] | str:
-    pairs = [name.partition("=") for name in _names(text)]
+    pairs = [name.partition("=") for name in names(text)]
     return text if pairs and not pairs[0][1] else {name: kind for name, _, kind in pairs}
 
 
 def _widths(text: str) -> list[int]:
-    return [int(width) for width in _names(text)]
+    return [int(width) for width in names(text)]

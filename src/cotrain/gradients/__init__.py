@@ -1,5 +1,6 @@
 """The gradients room: rows and tasks of a base model, linearised in few coordinates."""
 
+from cotrain.gradients.base_store import BaseStore
 from cotrain.gradients.bases import Basis, Fidelity
 from cotrain.gradients.choose_basis import make_basis
 from cotrain.gradients.collect import collect, stream
@@ -13,6 +14,7 @@ from cotrain.gradients.store import GradientStore
 from cotrain.gradients.task_gradients import LinearLoss, TaskGradients
 
 __all__ = [
+    "BaseStore",
     "Basis",
     "Diagnosis",
     "Fidelity",

@@ -37,7 +37,7 @@ from cotrain.gradients.task_gradients import TaskGradients
 from cotrain.problem.problem import Split
 
 _MANIFEST = "manifest.json"
-_BASIS = "basis.safetensors"
+BASIS = "basis.safetensors"
 _STALE_SECONDS = 3600.0
 PathLike: TypeAlias = str | Path
 
@@ -137,13 +137,13 @@ class GradientStore:
     def keep_basis(self, basis: Basis) -> None:
         """Keep the basis beside the rows, unless it is there: tasks that come later need the very same."""
         self._check_basis(basis)
-        if not (self.path / _BASIS).exists():
-            save_basis(self.path / _BASIS, basis)
+        if not (self.path / BASIS).exists():
+            save_basis(self.path / BASIS, basis)
 
     @property
     def basis(self) -> Basis:
         """The basis of the stored rows, as :meth:`keep_basis` left it."""
-        return self._check_basis(load_basis(self.path / _BASIS))
+        return self._check_basis(load_basis(self.path / BASIS))
 
     def append(self, split: Split, task: str, start: int, rows: TaskGradients, *, origin: Origin) -> None:
         """Store the rows ``start, start + 1, ...`` of a task; when it returns, they outlive a crash.
@@ -265,7 +265,7 @@ def _shard_files(path: Path) -> list[Path]:
     """Return all shards; refuse anything that a store would not have written."""
     if not path.is_dir():
         raise InputError(f"`path` must hold a gradient store. '{path}' is not a folder.")
-    top = [item for item in _visible(path) if item.name not in (_MANIFEST, _BASIS)]
+    top = [item for item in _visible(path) if item.name not in (_MANIFEST, BASIS)]
     inside = [item for folder in top if folder.is_dir() for item in _visible(folder)]
     foreign = [item for item in top if not item.is_dir()] + [item for item in inside if not is_shard_name(item.name)]
     if foreign:
