@@ -2,7 +2,8 @@
 
 Run ``python benchmarks/gradients.py FOLDER`` with the folder that holds ``multilabel/yeast.npz``,
 ``multitarget/rf1.npz`` and ``molecules/tox21.npz``; it writes ``benchmarks/results/gradients.json`` and
-``gradients.md``. Times are CPU seconds of one thread (``process_time``, best of several), so ratios within one run are
+``gradients.md``. ``--only TEXT`` measures again what has the text in its name, and keeps the rest
+of the results. Times are CPU seconds of one thread (``process_time``, best of several), so ratios within one run are
 the result.
 
 *Loop*: one ``autograd.grad`` per row on the graph of a whole batch, times a dense matrix in memory, in double precision
@@ -11,14 +12,16 @@ as published, and in single. *Floor*: one forward and backward pass of training 
 
 from __future__ import annotations
 
+import argparse
 import json
 import platform
 import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +38,7 @@ from cotrain.problem import Problem, Rows, Task
 from cotrain.training.trainer import Trainer
 
 RESULTS = Path(__file__).parent / "results"
+JSON = RESULTS / "gradients.json"
 SETS = ("multilabel/yeast.npz", "multitarget/rf1.npz", "molecules/tox21.npz")
 EXACT_ROWS, SUBSETS = 1500, 40
 POOL, LARGEST_MATRIX = 480, 64 * 2**20
@@ -258,7 +262,7 @@ def accuracy_cells(data: str, line: dict[str, Any]) -> list[str]:
 
 def write(result: dict[str, Any]) -> None:
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "gradients.json").write_text(json.dumps(result, indent=1) + "\n")
+    JSON.write_text(json.dumps(result, indent=1) + "\n")
     speeds = [speed_cells(line, kind) for line in result["speed"] for kind in ("khatri-rao", "kronecker", "auto")]
     accuracies = [accuracy_cells(found["data"], line) for found in result["accuracy"] for line in found["lines"]]
     text = f"""# Projected gradients
@@ -284,20 +288,35 @@ ridge is .01 (strong) or .001 (weak) of the trace of the Hessian, the same for e
     (RESULTS / "gradients.md").write_text(text)
 
 
-def main(folder: Path) -> None:
-    torch.set_num_threads(1)
-    machine = f"{platform.machine()}, torch {torch.__version__}"
-    result: dict[str, Any] = {"machine": machine, "speed": [], "accuracy": []}
-    for name in SETS:
-        result["accuracy"].append(accuracy(folder / name))
-    for name in CASES:
-        result["speed"].append(speed(name))
+def measured(folder: Path, only: str) -> Iterator[dict[str, Any]]:
+    """Measure what is wanted; yield all results after each."""
+    before: dict[str, Any] = json.loads(JSON.read_text()) if only and JSON.exists() else {}
+    speeds = {line["network"]: line for line in before.get("speed", ())}
+    accuracies = {found["data"]: found for found in before.get("accuracy", ())}
+    works = {name: (speeds, partial(speed, name)) for name in CASES}
+    works |= {Path(name).stem: (accuracies, partial(accuracy, folder / name)) for name in SETS}
+    for name, (results, work) in works.items():
+        if only.lower() in name.lower():
+            results[name] = work()
+            yield {
+                "machine": f"{platform.machine()}, torch {torch.__version__}",
+                "speed": [speeds[each] for each in CASES if each in speeds],
+                "accuracy": [accuracies[each] for each in works if each in accuracies],
+            }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--only", default="", metavar="TEXT")
+    given = parser.parse_args()
+    for result in measured(given.folder, given.only):
         write(result)
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)
     if sys.argv[1] == "--peak":
-        torch.set_num_threads(1)
         print_peak(sys.argv[2], sys.argv[3])
     else:
-        main(Path(sys.argv[1]))
+        main()
