@@ -184,6 +184,57 @@ class Constructors:
         return read_datasets(data, ReaderOptions(**options), build=build, standardise=standardise)
 
     @classmethod
+    def from_texts(
+        cls,
+        data: Mapping[str, Any],
+        *,
+        model: Any,
+        tokenizer: Any = None,
+        adapter: Any = None,
+        max_length: int | None = None,
+        pooling: Literal["mean", "first", "last"] = "mean",
+        gradient_tokens: int = 2000,
+        columns: tuple[str, str] = ("text", "label"),
+        **options: Unpack[ReaderKeywords],
+    ) -> Problem:
+        """Read a data set of texts per task, for one frozen transformer with adapters (extra ``text``).
+
+        A model that generates text learns to produce answers: tasks are of kind ``"sequence"``, their loss is the mean
+        cross-entropy of the answers' tokens. Any other model predicts labels, with a head per task on its pooled hidden
+        states. Only adapters and heads are trained.
+
+        Parameters
+        ----------
+        data
+            By task name: a pair (texts, labels), a data frame, a ``datasets.Dataset`` or anything else with two such
+            columns, or ``{"train": ..., "validation": ..., "test": ...}`` of either. A text may be a pair of texts. For
+            models that generate, texts are prompts and labels are answers.
+        model
+            A ``transformers`` model, the folder of one, or a ``peft.PeftModel`` whose adapter, trained by whatever
+            trainer, every network starts from.
+        tokenizer
+            The model's; by default loaded from where the model is.
+        adapter
+            A ``peft.PeftConfig``; by default LoRA of rank 8 on the layers that peft chooses for the model.
+        max_length
+            Tokens of a row, beyond which it is cut; by default 256, or the model's positions where it has fewer.
+        pooling
+            How hidden states become one vector for the heads: their ``"mean"`` or the ``"first"`` or ``"last"`` one.
+        gradient_tokens
+            Tokens of a task, in training and in validation, whose gradients an estimator takes; more are drawn from.
+        columns
+            Names of the columns with texts and labels.
+        **options
+            See :class:`~cotrain.problem.readers.options.ReaderOptions`; ``kinds="sequence"`` or a kind of label decides
+            what a model that can do both is used for.
+        """
+        from cotrain.problem.readers.options import ReaderOptions
+        from cotrain.problem.readers.texts import TextOptions, read_texts
+
+        text = TextOptions(max_length, pooling, gradient_tokens, columns)
+        return read_texts(data, model, tokenizer, adapter, text, ReaderOptions(**options))
+
+    @classmethod
     def from_module(
         cls,
         build: NetworkFactory,

@@ -87,11 +87,11 @@ class Draft:
         values = torch.from_numpy(np.stack([target.values.astype(np.float32) for target in targets])).T.contiguous()
         codes = torch.from_numpy(split)
         rows = {name: Rows(select(inputs, codes == code), values[codes == code]) for code, name in enumerate(SPLITS)}
-        training = _resolved(self.options.training, default_training(len(rows["train"])))
+        training = resolved(self.options.training, default_training(len(rows["train"])))
         build, network = self.build, None
         if build is None:
             features = inputs.shape[1] if isinstance(inputs, torch.Tensor) else 0
-            network = _resolved(self.options.network, default_network(features, len(rows["train"]), len(targets)))
+            network = resolved(self.options.network, default_network(features, len(rows["train"]), len(targets)))
             build = SharedMLPFactory(features, network)
         tasks = tuple(target.task for target in targets)
         recipe = self._recipe(tasks, network, training)
@@ -136,16 +136,17 @@ def read_targets(
     for name, column in columns.items():
         with found.gather():
             target = read_target(name, column, options.kind_of(name), (classes or {}).get(name))
-            targets.append(Target(_decided(target.task, options), target.values))
+            targets.append(Target(decided(target.task, options), target.values))
     return targets
 
 
-def _decided(task: Task, options: ReaderOptions) -> Task:
+def decided(task: Task, options: ReaderOptions) -> Task:
+    """Return the task with what the user decided about it."""
     metric, weight = options.metrics.get(task.name, ""), options.weights.get(task.name, 1.0)
     return replace(task, metric=metric, weight=weight, helper=task.name in options.helpers)
 
 
-def _resolved(given: Option | Mapping[str, Any] | None, default: Option) -> Option:
+def resolved(given: Option | Mapping[str, Any] | None, default: Option) -> Option:
     """Return what was given; a mapping changes fields of the default."""
     if given is None or isinstance(given, Mapping):
         return replace(default, **(given or {}))

@@ -49,7 +49,7 @@ def read_datasets(
         )
     found.refuse()
     inputs = np.concatenate([part[0] for part in own.values()])
-    columns = _spread({name: part[1] for name, part in own.items()})
+    columns = spread({name: part[1] for name, part in own.items()})
     splits = [part[2] for part in own.values() if part[2] is not None]
     kinds = {name: options.kind_of(name) or infer_kind(labels) for name, (_, labels, _) in own.items()}
     options = replace(options, split=np.concatenate(splits) if splits else None, kinds=kinds)
@@ -109,12 +109,17 @@ def _note_unlike(own: Mapping[str, OwnRows], build: NetworkFactory | None, found
             f"`build` must be given for inputs of shape {next(iter(shapes.values()))}: the default network takes "
             "rows of features."
         )
-    given = [name for name, (_, _, codes) in own.items() if codes is not None]
-    if given and len(given) < len(own):
-        found.append(f"`data` must give splits for all tasks or for none. Found them for {len(given)} of {len(own)}.")
+    note_partial_splits({name: codes for name, (_, _, codes) in own.items()}, found)
 
 
-def _spread(own: Mapping[str, Column]) -> dict[str, Column]:
+def note_partial_splits(codes: Mapping[str, NDArray[np.int8] | None], found: Findings) -> None:
+    """Note when some tasks come with splits and others without."""
+    given = [name for name, own in codes.items() if own is not None]
+    if given and len(given) < len(codes):
+        found.append(f"`data` must give splits for all tasks or for none. Found them for {len(given)} of {len(codes)}.")
+
+
+def spread(own: Mapping[str, Column]) -> dict[str, Column]:
     """Return columns over the rows of all tasks, missing where a row belongs to another task."""
     rows, start = sum(map(len, own.values())), 0
     columns: dict[str, Column] = {}
