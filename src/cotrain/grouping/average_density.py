@@ -51,7 +51,7 @@ class AverageDensity:
     unknown
         Pairs never seen (NaN): ``"refuse"``, or count them as ``"zero"`` or as the target's ``"row-mean"``.
     tolerance
-        Relative gap at which the relaxation may stop.
+        Relative gap at which bounding may stop.
     seed
         Of the starts of local search.
 
@@ -77,7 +77,7 @@ class AverageDensity:
     penalty: float = 0.0
     diagonal: Diagonal = "zero"
     unknown: Unknown = "refuse"
-    tolerance: float = 1e-3
+    tolerance: float = 1.5e-3
     seed: int = 0
 
     def __post_init__(self) -> None:

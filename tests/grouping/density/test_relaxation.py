@@ -13,6 +13,7 @@ from tests.grouping.partitions import Matrix, best_by_count, symmetric, task_lik
 
 from cotrain.grouping.density.group_count import GroupCount
 from cotrain.grouping.density.relaxation import Relaxation
+from cotrain.grouping.density.splitting import Splitting
 
 cp: Any = pytest.importorskip("cvxpy")
 
@@ -32,7 +33,7 @@ def test_bound_meets_the_conic_solver(tasks: int, groups: int | None, penalty: f
     matrix = symmetric(task_like(tasks, 3, seed=tasks))
     count = GroupCount(groups or tasks, exact=groups is not None, penalty=penalty)
     relaxation = Relaxation(matrix, count)
-    iterate = next(relaxation.iterates(every=2000))
+    iterate = Splitting(relaxation).run(2000)
     assert relaxation.bound(iterate.multiplier) == pytest.approx(conic_value(matrix, groups, penalty), abs=1e-5)
 
 
@@ -45,7 +46,7 @@ def test_bound_holds_before_convergence_and_for_any_multiplier(seed: int, tasks:
     best = best_by_count(matrix)
     for groups, value in best.items():
         relaxation = Relaxation(matrix, GroupCount(groups))
-        iterate = next(relaxation.iterates(every=steps))
+        iterate = Splitting(relaxation).run(steps)
         assert relaxation.bound(iterate.multiplier) >= value - 1e-9
         assert relaxation.bound(noise) >= value - 1e-9
     free = Relaxation(matrix, GroupCount(tasks, exact=False, penalty=0.1))
@@ -55,6 +56,6 @@ def test_bound_holds_before_convergence_and_for_any_multiplier(seed: int, tasks:
 def test_single_precision_iterates_still_give_a_valid_bound() -> None:
     matrix = symmetric(np.asarray(np.kron(np.eye(7), np.ones((30, 30))) * 0.1, dtype=np.float64))
     relaxation = Relaxation(matrix, GroupCount(7))
-    bound = relaxation.bound(next(relaxation.iterates(every=60)).multiplier)
+    bound = relaxation.bound(Splitting(relaxation).run(60).multiplier)
     optimum = 7 * 0.1 * 29
     assert optimum <= bound <= optimum * 1.001

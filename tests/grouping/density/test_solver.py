@@ -13,6 +13,7 @@ from cotrain.grouping.density.objective import density, subset_densities
 from cotrain.grouping.density.relaxation import Relaxation
 from cotrain.grouping.density.rounding import threshold_rounding, with_groups
 from cotrain.grouping.density.solver import DensitySolver, Solution
+from cotrain.grouping.density.splitting import Splitting
 
 
 def random_matrix(rng: np.random.Generator, tasks: int) -> Matrix:
@@ -77,14 +78,16 @@ def test_planted_groups_are_recovered_through_noise() -> None:
     scores = []
     for seed in range(10):
         matrix, truth = planted(40, 5, 1.2, seed)
-        scores.append(adjusted_rand_score(truth, DensitySolver(symmetric(matrix), GroupCount(5)).solve().labels))
+        scores.append(
+            adjusted_rand_score(truth, DensitySolver(symmetric(matrix), GroupCount(5), tolerance=0.1).solve().labels)
+        )
     assert np.mean(scores) >= 0.65
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_never_below_the_published_rounding(seed: int) -> None:
     matrix = symmetric(task_like(36, 6, seed))
-    iterate = next(Relaxation(matrix, GroupCount(6)).iterates(every=100))
+    iterate = Splitting(Relaxation(matrix, GroupCount(6))).run(100)
     published = threshold_rounding(iterate.solution)
     found = DensitySolver(matrix, GroupCount(6)).solve()
     assert found.value >= density(matrix, with_groups(matrix, published, 6)) - 1e-9

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cotrain.grouping.density.agglomeration import agglomerate, cut
+from cotrain.grouping.density.certificate import Certificate
 from cotrain.grouping.density.column_generation import ColumnGeneration
 from cotrain.grouping.density.group_count import GroupCount
 from cotrain.grouping.density.local_search import Search, random_starts
 from cotrain.grouping.density.objective import density, subset_densities
 from cotrain.grouping.density.relaxation import Relaxation
-from cotrain.grouping.density.rounding import spectral_rounding, threshold_rounding, with_groups
 from cotrain.grouping.grouping import Proof
 from cotrain.grouping.matrices import Labels, Matrix
 from cotrain.grouping.selection.set_partition import best_partition
@@ -23,8 +23,6 @@ _PROGRAMMING_UP_TO = 13
 _COLUMNS_UP_TO = 24
 _RELAXATION_UP_TO = 1000
 _STARTS = 20
-_CHECK_EVERY, _MOST_CHECKS = 20, 20
-_STALLED = 0.1  # share of the remaining gap that the bound must close between checks
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class DensitySolver:
 
     matrix: Matrix
     count: GroupCount
-    tolerance: float = 1e-3
+    tolerance: float = 1.5e-3
     seed: int = 0
 
     def solve(self) -> Solution:
@@ -134,29 +132,11 @@ class DensitySolver:
         return Solution(labels, value, value, "exact", status)
 
     def _certified(self, labels: Labels, value: float) -> Solution:
-        """Alternate steps of the relaxation, roundings and bounds until they meet or stall."""
         relaxation = Relaxation(self.matrix, self.count)
-        bound = relaxation.bound(np.zeros_like(self.matrix))
+        certificate = Certificate(relaxation, labels, value, tolerance=self.tolerance)
         if len(self.matrix) > _RELAXATION_UP_TO:
-            return Solution(labels, value, bound, "certified", "local search with the eigenvalue bound")
-        status = "stopped at the iteration limit"
-        for _, iterate in zip(range(_MOST_CHECKS), relaxation.iterates(every=_CHECK_EVERY), strict=False):
-            rounded, worth = self._improved(self._rounded(iterate.solution, labels))
-            if worth > value:
-                labels, value = rounded, worth
-            previous, bound = bound, min(bound, relaxation.bound(iterate.multiplier))
-            if bound - value <= self.tolerance * abs(bound):
-                status = "gap within tolerance"
-                break
-            if previous - bound < _STALLED * (bound - value):
-                status = "relaxation converged, gap remains"
-                break
-        return Solution(labels, value, max(bound, value), "certified", status)
-
-    def _rounded(self, solution: Matrix, labels: Labels) -> NDArray[np.int64]:
-        groups = self.count.most if self.count.exact else len(np.unique(labels))
-        seed = derive(self.seed, "rounding")
-        published = threshold_rounding(solution)
-        if not self.count.allows(int(published.max()) + 1):
-            published = with_groups(self.matrix, published, groups)
-        return np.stack([with_groups(self.matrix, spectral_rounding(solution, groups, seed=seed), groups), published])
+            status = "local search with the eigenvalue bound"
+        else:
+            status = certificate.tighten(self._improved, seed=derive(self.seed, "rounding"))
+        bound = max(certificate.bound, certificate.value)
+        return Solution(certificate.labels, certificate.value, bound, "certified", status)

@@ -1,0 +1,93 @@
+"""Closing the gap between a partition and its bound: relaxation, rounding, triangle inequalities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cotrain.grouping.density.relaxation import Relaxation
+from cotrain.grouping.density.rounding import spectral_rounding, threshold_rounding, with_groups
+from cotrain.grouping.density.splitting import Iterate, Splitting
+from cotrain.grouping.density.triangles import Triangles
+from cotrain.grouping.matrices import Labels, Matrix
+
+Improve: TypeAlias = Callable[[NDArray[np.int64]], tuple[Labels, float]]
+"""Local search: from partitions ``(starts, tasks)`` to the best local optimum and its value."""
+
+_STEPS, _MOST_CHECKS = 20, 20
+_STALLED = 0.1  # share of the remaining gap that the bound must close between checks
+_TRIANGLES_UP_TO = 500  # tasks; beyond, the steps they need take too long
+_TURN, _TURNS = 10, 5  # steps between two prices of triangles, prices between two searches for new ones
+_TRIANGLES = 10  # at most so many new ones for each task
+_FIRST_RAISE, _DECAY = 0.03, 0.3  # of the prices, in units of the splitting's weight
+
+
+class Certificate:
+    """The best partition and the lowest bound so far, brought together step by step."""
+
+    def __init__(self, relaxation: Relaxation, labels: Labels, value: float, *, tolerance: float) -> None:
+        self.relaxation, self.tolerance = relaxation, tolerance
+        self.labels, self.value = labels, value
+        self.bound = relaxation.bound(np.zeros_like(relaxation.matrix))
+
+    def tighten(self, improve: Improve, *, seed: int) -> str:
+        """Solve the relaxation, then add triangle inequalities where that leaves a gap; return how it ended."""
+        splitting = Splitting(self.relaxation)
+        for _ in range(_MOST_CHECKS):
+            before = self.bound
+            iterate = splitting.run(_STEPS)
+            self._round(iterate.solution, improve, seed)
+            self._lower(self.relaxation, iterate.multiplier)
+            if self._is_close or self._stalled(before):
+                break
+        if self._is_close:
+            return "gap within tolerance"
+        if len(self.labels) > _TRIANGLES_UP_TO:
+            return "relaxation converged, gap remains"
+        self._add_triangles(splitting, iterate, improve, seed)
+        return "gap within tolerance, with triangle inequalities" if self._is_close else "triangle inequalities stalled"
+
+    def _add_triangles(self, splitting: Splitting, iterate: Iterate, improve: Improve, seed: int) -> None:
+        """Raise the prices of violated inequalities while the splitting goes on with what they leave."""
+        size = len(self.labels)
+        triangles, before = Triangles.none(size), np.inf
+        for turn in range(_TURNS * _MOST_CHECKS):
+            if turn % _TURNS == 0:
+                if self._stalled(before):
+                    return
+                before = self.bound
+                triangles = triangles.renewed(iterate.solution, _TRIANGLES * size)
+            step = _FIRST_RAISE / (1 + _DECAY * turn) * splitting.weight
+            triangles = triangles.repriced(iterate.solution, step)
+            priced = Relaxation(self.relaxation.matrix - triangles.matrix, self.relaxation.count)
+            splitting.aim(priced.matrix)
+            iterate = splitting.run(_TURN)
+            self._lower(priced, iterate.multiplier)
+            if self._is_close:
+                return
+            if turn % _TURNS == _TURNS - 1:
+                self._round(iterate.solution, improve, seed)
+
+    @property
+    def _is_close(self) -> bool:
+        return self.bound - self.value <= self.tolerance * abs(self.bound)
+
+    def _stalled(self, before: float) -> bool:
+        return before - self.bound < _STALLED * (self.bound - self.value)
+
+    def _lower(self, relaxation: Relaxation, multiplier: Matrix) -> None:
+        self.bound = min(self.bound, relaxation.bound(multiplier))
+
+    def _round(self, solution: Matrix, improve: Improve, seed: int) -> None:
+        matrix, count = self.relaxation.matrix, self.relaxation.count
+        groups = count.most if count.exact else len(np.unique(self.labels))
+        published = threshold_rounding(solution)
+        if not count.allows(int(published.max()) + 1):
+            published = with_groups(matrix, published, groups)
+        spectral = with_groups(matrix, spectral_rounding(solution, groups, seed=seed), groups)
+        labels, value = improve(np.stack([spectral, published]))
+        if value > self.value:
+            self.labels, self.value = labels, value
