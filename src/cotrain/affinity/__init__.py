@@ -2,8 +2,21 @@
 
 from cotrain.affinity.affinity import Affinity
 from cotrain.affinity.base import Estimator
+from cotrain.affinity.cosine import GradientCosine
 from cotrain.affinity.grad_tag import GradTAG
 from cotrain.affinity.registry import ESTIMATORS
 from cotrain.affinity.subset_losses import Source, SubsetLosses
+from cotrain.affinity.tag import TAG
+from cotrain.affinity.training_dynamics import TrainingDynamics
 
-__all__ = ["ESTIMATORS", "Affinity", "Estimator", "GradTAG", "Source", "SubsetLosses"]
+__all__ = [
+    "ESTIMATORS",
+    "TAG",
+    "Affinity",
+    "Estimator",
+    "GradTAG",
+    "GradientCosine",
+    "Source",
+    "SubsetLosses",
+    "TrainingDynamics",
+]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,11 +46,16 @@ def about_strength(strength: float, *, at_edge: bool) -> list[str]:
     return [f"The ridge strength {strength:g} is at the edge of its grid."] if at_edge else []
 
 
+def about_trainings(fits: Sequence[Fit]) -> list[str]:
+    """Warn when a training was cut off by ``epochs``."""
+    if all(fit.converged for fit in fits):
+        return []
+    return ["A base network was still improving when `epochs` ended; let it train longer."]
+
+
 def about_base(base: Fit, unmoved: NDArray[np.float64], everything: NDArray[np.float64]) -> list[str]:
     """Warn when the base has not converged: cut off by ``epochs``, or refitting all tasks still moves it."""
-    warnings = []
-    if not base.converged:
-        warnings.append("A base network was still improving when `epochs` ended; let it train longer.")
+    warnings = about_trainings([base])
     drift = float(np.mean(np.abs(everything - unmoved) / np.maximum(np.abs(unmoved), 1e-12)))
     if drift > BASE_DRIFT:
         warnings.append(

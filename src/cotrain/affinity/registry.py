@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from cotrain.affinity.base import Estimator
+from cotrain.affinity.cosine import GradientCosine
 from cotrain.affinity.grad_tag import GradTAG
+from cotrain.affinity.tag import TAG
+from cotrain.affinity.training_dynamics import TrainingDynamics
 
-ESTIMATORS: dict[str, type[Estimator]] = {GradTAG.name: GradTAG}
+_LISTED: tuple[type[Estimator], ...] = (
+    GradTAG,
+    TAG,
+    GradientCosine,
+    TrainingDynamics,
+)
+ESTIMATORS: dict[str, type[Estimator]] = {estimator.name: estimator for estimator in _LISTED}
 """What ``cotrain.estimate(method=...)`` accepts."""

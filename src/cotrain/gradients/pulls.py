@@ -9,11 +9,15 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from cotrain.gradients.bases.directions import Directions, weight_of
+from cotrain.gradients.bases.parts import Part, RankOne
 from cotrain.gradients.inference import inference
-from cotrain.gradients.margins import linear_loss, margin_columns
 from cotrain.gradients.parameters import Shapes
+from cotrain.gradients.row_gradient import matrix_shape
+from cotrain.problem.losses import row_losses, split_outputs
 from cotrain.problem.rows import Rows
 from cotrain.problem.task import Task
+from cotrain.seeding import seeded
 
 _MOST_GRADIENTS = 200_000
 _BATCH = 256
@@ -45,11 +49,34 @@ def _add(
     rows: Rows,
     share: Tensor,
 ) -> None:
-    columns = margin_columns(tasks, functional_call(network, leaves, (rows.inputs,)), rows.targets)
-    for position, (task, column) in enumerate(zip(tasks, columns, strict=True)):
-        losses = column.square() if linear_loss(task) == "square" else F.softplus(-column)
-        loss = (losses * rows.observed[:, position]).sum() / share[position]
+    parts = split_outputs(tasks, functional_call(network, leaves, (rows.inputs,)))
+    for position, task in enumerate(tasks):
+        own = {task.name: parts[task.name]}
+        loss = row_losses([task], own, rows.targets[:, position, None]).sum() / share[position]
         found = torch.autograd.grad(loss, list(leaves.values()), retain_graph=True, allow_unused=True)
         for name, gradient in zip(leaves, found, strict=True):
             if gradient is not None:
                 pulls[name][position] += gradient
+
+
+def pull_directions(pulls: Mapping[str, Tensor], shapes: Shapes, *, rank: int) -> Directions:
+    """Return the pulls as directions of rank one, ``rank`` for each: the leading ones of every weight with its bias."""
+    groups: dict[str, list[str]] = {}
+    for name in shapes:
+        groups.setdefault(weight_of(name, shapes), []).append(name)
+    parts: dict[str, Part] = {}
+    for names in groups.values():
+        matrices = [pulls[name].reshape(-1, *matrix_shape(shapes[name])) for name in names]
+        left, right = _leading_pairs(torch.cat(matrices, dim=2), rank)
+        sides = right.split([matrix.shape[2] for matrix in matrices], dim=0)
+        parts |= {name: RankOne(left, side) for name, side in zip(names, sides, strict=True)}
+    return Directions(shapes, {name: parts[name] for name in shapes})
+
+
+def _leading_pairs(matrices: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    """Return ``left (o, n * rank)`` and ``right (i, n * rank)`` of matrices ``(n, o, i)``."""
+    with seeded(0, "pulls"):
+        left, sizes, right = torch.svd_lowrank(matrices, q=min(rank, *matrices.shape[1:]), niter=4)
+    pairs = (left * sizes[:, None, :], right)
+    padded = [F.pad(side, (0, rank - side.shape[2])).movedim(1, 0).flatten(1) for side in pairs]
+    return padded[0], padded[1]
