@@ -12,6 +12,7 @@ import torch
 from cotrain import checks
 from cotrain.affinity.affinity import Affinity
 from cotrain.affinity.landscape_sample import Heads, Sampling, has_common_rows, sample_gradients
+from cotrain.affinity.replicates import mean_over_seeds
 from cotrain.affinity.sample_distances import Distances, Matrix, RowSketches, energy_distances, paired_distances
 from cotrain.affinity.sample_gradients import SampleGradients
 from cotrain.cost import Cost
@@ -119,22 +120,18 @@ class SampleWiseLandscape:
         return "agreement beyond chance" if self.chance else "negative L1 distance"
 
     def estimate(self, problem: Problem, trainer: Trainer, *, seed: int = 0) -> Affinity:
-        """Return symmetric affinities; a task's distance to itself is zero, its agreement with itself one."""
+        """Return symmetric affinities at initialisations with seeds ``seed, seed + 1, ...``."""
         by_name = problem.with_tasks(problem.subset(problem.names))
         paired = has_common_rows(by_name)
         at = [
             self._at_initialisation(by_name, trainer.device, paired, own)
             for own in range(seed, seed + self.initialisations)
         ]
-        found, cost = np.stack([matrix for matrix, _ in at]), sum((own for _, own in at), Cost())
-        error = np.full(found.shape[1:], np.nan)
-        if len(found) > 1:
-            error = found.std(axis=0, ddof=1) / np.sqrt(len(found))
-        counts = np.full(error.shape, len(found))
-        return Affinity(
-            by_name.names, found.mean(axis=0), error, counts, self.name, self.unit, None, cost,
-            tuple(self._cautions(problem, paired)), self.citation,
-        ).with_tasks(problem.names)  # fmt: skip
+        once = np.ones((len(by_name.tasks), len(by_name.tasks)), dtype=np.int64)
+        aggregate = mean_over_seeds([(matrix, once) for matrix, _ in at])
+        cost, warnings = sum((own for _, own in at), Cost()), tuple(self._cautions(problem, paired))
+        found = Affinity(by_name.names, *aggregate, self.name, self.unit, None, cost, warnings, self.citation)
+        return found.with_tasks(problem.names)
 
     def _at_initialisation(
         self, problem: Problem, device: torch.device, paired: bool, seed: int
@@ -148,7 +145,6 @@ class SampleWiseLandscape:
             negated = self._compare(tasks, [task.opposite() for task in tasks], how)
             binary = np.array([task.kind == "binary" for task in problem.tasks])
             affinity = np.where(np.logical_and.outer(binary, binary), np.maximum(affinity, negated), affinity)
-        np.fill_diagonal(affinity, 1.0 if self.chance else 0.0)
         return affinity, cost
 
     def _compare(self, tasks: Sequence[SampleGradients], others: Sequence[SampleGradients], how: Sampling) -> Matrix:

@@ -36,7 +36,7 @@ class Sampling(NamedTuple):
 
 def has_common_rows(problem: Problem) -> bool:
     """Return whether every two tasks have enough training rows in common to compare them row by row."""
-    observed = problem.splits["train"].observed.double()
+    observed = problem.gradient_rows("train").observed.double()
     common = observed.T @ observed
     fewest = torch.minimum(common.diagonal()[:, None], common.diagonal()[None, :]).clamp(max=_ENOUGH_COMMON_ROWS)
     return bool((common >= fewest).all())
@@ -62,14 +62,14 @@ def sample_gradients(problem: Problem, how: Sampling) -> tuple[list[SampleGradie
             flops += own
         where = _positions(index, looked_at[key])
         outputs, jacobian = (part[where] for part in sketches[key])
-        targets = problem.splits["train"].targets[index, column]
+        targets = problem.gradient_rows("train").targets[index, column]
         found.append(SampleGradients(task, index, outputs, targets, jacobian))
     return found, Cost(flops, time.perf_counter() - start)
 
 
 def _draw(problem: Problem, column: int, how: Sampling) -> Tensor:
     """Return a task's rows in random order: all tasks prefer the same ones, or each its own."""
-    observed = problem.splits["train"].observed[:, column].cpu()
+    observed = problem.gradient_rows("train").observed[:, column].cpu()
     if how.paired:
         order = torch.randperm(len(observed), generator=generator(how.seed, "rows"))
         return order[observed[order]][: how.rows]
@@ -91,7 +91,7 @@ def _sketch(
     if how.heads == "fitted":
         fit_head(problem, task.name, network, shared=shared)
         flops += len(data.train) * per_row.step
-    inputs = problem.splits["train"].take(index).inputs
+    inputs = problem.gradient_rows("train").take(index).inputs
     return sketched_outputs(network, task, inputs, shared, dim=how.sketch_dim, seed=how.seed), flops
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -14,7 +14,8 @@ from cotrain.affinity.cauchy_sketch import l1_norms
 
 _SHIFTS = 4
 """Random partners of every row where tasks share no rows."""
-Matrix = NDArray[np.float64]
+Matrix: TypeAlias = NDArray[np.float64]
+Index: TypeAlias = Tensor | slice
 
 
 class RowSketches(NamedTuple):
@@ -65,16 +66,18 @@ def _symmetric(count: int, distance: Callable[[int, int], float]) -> Matrix:
     return distances
 
 
-def _mean_distance(one: RowSketches, other: RowSketches, mine: Tensor, theirs: Tensor) -> float:
+def _mean_distance(one: RowSketches, other: RowSketches, mine: Index, theirs: Index) -> float:
     return float(l1_norms(one.vectors[mine] - other.vectors[theirs]).mean())
 
 
-def _common_rows(one: RowSketches, other: RowSketches) -> tuple[Tensor, Tensor]:
+def _common_rows(one: RowSketches, other: RowSketches) -> tuple[Index, Index]:
+    if torch.equal(one.index, other.index):
+        return slice(None), slice(None)
     _, mine, theirs = np.intersect1d(one.index.numpy(), other.index.numpy(), assume_unique=True, return_indices=True)
     return torch.from_numpy(mine), torch.from_numpy(theirs)
 
 
-def _random_pairs(one: RowSketches, other: RowSketches) -> tuple[Tensor, Tensor]:
+def _random_pairs(one: RowSketches, other: RowSketches) -> tuple[Index, Index]:
     count = min(len(one.index), len(other.index))
     mine = torch.arange(count).repeat(_SHIFTS)
     return mine, (mine + torch.arange(1, _SHIFTS + 1).repeat_interleave(count)) % count
