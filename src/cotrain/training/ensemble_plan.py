@@ -62,7 +62,7 @@ class EnsemblePlan:
 
 def plan_ensembles(problem: Problem, jobs: Sequence[Job], device: torch.device) -> EnsemblePlan | None:
     """Return how to train jobs as ensembles; None where that is impossible or gains nothing."""
-    if len(jobs) < 2:
+    if len(jobs) < 2 or not problem.training.plain:
         return None
     union = problem.subset(name for subset, _ in jobs for name in subset)
     data = SubsetData.of(problem, union, device)

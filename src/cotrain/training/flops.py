@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from cotrain.cost import measure
-from cotrain.problem.rows import select
 from cotrain.seeding import seeded
-from cotrain.training.subset_data import SubsetData
+from cotrain.training.balancing.backward import Backward
+from cotrain.training.subset_data import SubsetData, batches
 
 
 class FlopsPerRow(NamedTuple):
@@ -25,13 +25,14 @@ class FlopsPerRow(NamedTuple):
         return train * self.step + validation * self.forward
 
 
-def flops_per_row(network: nn.Module, data: SubsetData, batch_size: int) -> FlopsPerRow:
-    """Count on one batch and a copy of the network, which stays as it is."""
-    index = torch.arange(min(batch_size, len(data.train)), device=data.train.targets.device)
-    inputs, copy = select(data.train.inputs, index), deepcopy(network).train()
-    with seeded(0, "flops"), measure() as forward:
-        outputs = copy(inputs)
-    with measure() as backward:
-        torch.autograd.backward(data.loss(outputs, data.train.targets[index]))
-    once = forward.cost.flops / len(index)
-    return FlopsPerRow(once + backward.cost.flops / len(index), once)
+def flops_per_row(
+    network: nn.Module, data: SubsetData, batch_size: int, backward: Backward | None = None
+) -> FlopsPerRow:
+    """Count on one batch and copies of the network and of what turns its losses into gradients."""
+    index = batches(len(data.train), batch_size, seed=0, epoch=0)[0].to(data.label_weights.device)
+    batch, copy, step = data.train.take(index), deepcopy(network).train(), deepcopy(backward or Backward())
+    with seeded(0, "flops"), torch.no_grad(), measure() as forward:
+        copy(batch.inputs)
+    with seeded(0, "flops"), measure() as whole:
+        step(copy, data, batch)
+    return FlopsPerRow(whole.cost.flops / len(index), forward.cost.flops / len(index))

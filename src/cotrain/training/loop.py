@@ -14,12 +14,14 @@ from cotrain.problem.options import TrainingOptions
 from cotrain.problem.rows import Rows
 from cotrain.problem.task import Subset
 from cotrain.seeding import seeded
+from cotrain.training.autocast import Autocast
 from cotrain.training.callbacks import Audience, Callback
 from cotrain.training.evaluation import mean_losses
 from cotrain.training.fit import Fit
 from cotrain.training.flops import flops_per_row
 from cotrain.training.history import History, refuse_divergence
 from cotrain.training.run import Run
+from cotrain.training.schedule import advance
 from cotrain.training.subset_data import SubsetData, batches, steps_per_epoch
 
 FLOPS_WORTH_THREADS = 5e7
@@ -40,7 +42,8 @@ def train(run: Run, data: SubsetData, options: TrainingOptions, callbacks: Seque
     DivergedError
         When a loss is not finite.
     """
-    per_row, audience = flops_per_row(run.network, data, options.batch_size), Audience(callbacks)
+    per_row = flops_per_row(run.network, data, options.batch_size, run.backward)
+    audience = Audience(callbacks)
     with threads(threads_for(per_row.step * options.batch_size)):
         audience.before_training(run, data)
         while not run.history.finished(options):
@@ -94,17 +97,21 @@ def _train_epoch(run: Run, data: SubsetData, options: TrainingOptions, audience:
         for number, index in enumerate(batches(len(data.train), options.batch_size, run.seed, epoch)):
             batch = data.train.take(index.to(data.label_weights.device))
             audience.before_step(run, data, batch, number)
-            total += _step(run, data, batch)
+            total += _step(run, data, batch, options)
     losses = mean_losses(run.network, data.tasks, data.validation)
     judged = data.validation.observed.any(dim=0).cpu().numpy()
     refuse_divergence(run.subset, epoch, total.item(), *losses[judged])
     if run.history.add(losses):
         run.best = {name: value.clone() for name, value in run.network.state_dict().items()}
+    run.backward.end_epoch()
+    advance(run.scheduler, run.history.curve[-1])
 
 
-def _step(run: Run, data: SubsetData, batch: Rows) -> Tensor:
-    loss = data.loss(run.network(batch.inputs), batch.targets)
+def _step(run: Run, data: SubsetData, batch: Rows, options: TrainingOptions) -> Tensor:
+    network = Autocast(run.network) if options.precision == "bfloat16" else run.network
     run.optimizer.zero_grad()
-    torch.autograd.backward(loss)
+    loss: Tensor = run.backward(network, data, batch)
+    if options.clip_norm:
+        nn.utils.clip_grad_norm_(run.network.parameters(), options.clip_norm)
     run.optimizer.step()
-    return loss.detach()
+    return loss

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
@@ -13,8 +14,10 @@ from cotrain.problem.options import TrainingOptions
 MOMENTUM = 0.9
 
 
-def optimizer_of(weights: Iterable[nn.Parameter], options: TrainingOptions) -> Optimizer:
-    """Return the optimizer that ``options`` names, for those weights that train.
+def optimizer_of(
+    weights: Iterable[nn.Parameter], options: TrainingOptions, extra: Iterable[nn.Parameter] = ()
+) -> Optimizer:
+    """Return the optimizer that ``options`` names, for those weights that train; ``extra`` ones do not decay.
 
     Raises
     ------
@@ -25,9 +28,12 @@ def optimizer_of(weights: Iterable[nn.Parameter], options: TrainingOptions) -> O
     if not parameters:
         raise InputError("A network must have a parameter that trains (`requires_grad`). Found none.")
     rate, decay = options.learning_rate, options.weight_decay
+    groups: list[dict[str, Any]] = [{"params": parameters, "weight_decay": decay}]
+    if undecayed := list(extra):
+        groups.append({"params": undecayed, "weight_decay": 0.0})
     if options.optimizer == "adamw":
-        return AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
-    return SGD(parameters, lr=rate, weight_decay=decay, momentum=MOMENTUM, fused=True)
+        return AdamW(groups, lr=rate, fused=True)
+    return SGD(groups, lr=rate, momentum=MOMENTUM, fused=True)
 
 
 def optimizer_state(optimizer: Optimizer) -> dict[str, Tensor]:

@@ -8,11 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from cotrain.problem.task import Subset
+from cotrain.training.balancing.backward import Backward
 from cotrain.training.checkpoint import State
 from cotrain.training.history import History
 from cotrain.training.optimizer import optimizer_state, restore_optimizer
+from cotrain.training.schedule import replay
 from cotrain.training.tensor_file import prefixed, unprefixed
 
 
@@ -28,6 +31,10 @@ class Run:
         What is trained.
     network, optimizer
         As they are now.
+    backward
+        How losses become gradients.
+    scheduler
+        Changes the learning rate after each epoch.
     best
         The weights at the best validation loss so far.
     history
@@ -40,6 +47,8 @@ class Run:
     seed: int
     network: nn.Module
     optimizer: Optimizer
+    backward: Backward = field(default_factory=Backward)
+    scheduler: LRScheduler | None = None
     best: dict[str, Tensor] = field(default_factory=dict)
     history: History = field(default_factory=History)
     seconds: float = 0.0
@@ -50,6 +59,7 @@ class Run:
             "network.": self.network.state_dict(),
             "best.": self.best,
             "optimizer.": optimizer_state(self.optimizer),
+            "backward.": self.backward.state_dict(),
         }
         tensors = {"losses": torch.from_numpy(np.stack(self.history.losses))}
         for prefix, part in parts.items():
@@ -65,3 +75,5 @@ class Run:
         self.history = History(tensors["losses"].numpy())
         self.seconds = header["seconds"]
         restore_optimizer(self.optimizer, unprefixed("optimizer.", tensors))
+        self.backward.load_state_dict(unprefixed("backward.", tensors))
+        replay(self.scheduler, self.history.curve.tolist())

@@ -12,6 +12,8 @@ from torch import nn
 from cotrain.execution.executor import Executor
 from cotrain.problem.problem import Problem, Split
 from cotrain.problem.task import Subset
+from cotrain.seeding import seeded
+from cotrain.training.balancing.choice import backward_of
 from cotrain.training.callbacks import Callback
 from cotrain.training.checkpoint import Checkpoint
 from cotrain.training.ensemble_plan import EnsemblePlan, plan_ensembles
@@ -22,6 +24,7 @@ from cotrain.training.loop import train
 from cotrain.training.optimizer import optimizer_of
 from cotrain.training.progress import Progress, Silence
 from cotrain.training.run import Run
+from cotrain.training.schedule import scheduler_of
 from cotrain.training.subset_data import SubsetData, trainable
 from cotrain.training.untrained import Job, untrained
 
@@ -153,17 +156,23 @@ class Trainer:
         checkpoint = self._ledger.checkpoint([job], network, every=self.checkpoint_seconds)
         if (state := checkpoint.load()) is not None:
             run.restore(state)
-        fit = self._train(run, [_Keep(checkpoint)])
+        fit = self._train(run, [_Keep(checkpoint)] if run.backward.resumable else ())
         self._ledger.record(fit, origin)
         checkpoint.discard()
         return fit
 
     def _run(self, job: Job, network: nn.Module) -> Run:
-        return Run(*job, network, optimizer_of(network.parameters(), self.problem.training))
+        options = self.problem.training
+        with seeded(job[1], "balancing"):
+            backward = backward_of(network, self._data(job[0]), options)
+        optimizer = optimizer_of(network.parameters(), options, backward.parameters())
+        return Run(*job, network, optimizer, backward, scheduler_of(optimizer, options))
 
     def _train(self, run: Run, callbacks: Sequence[Callback] = ()) -> Fit:
-        data = SubsetData.of(self.problem, run.subset, self.device)
-        return train(run, data, self.problem.training, callbacks)
+        return train(run, self._data(run.subset), self.problem.training, callbacks)
+
+    def _data(self, subset: Subset) -> SubsetData:
+        return SubsetData.of(self.problem, subset, self.device)
 
     def _fit_elsewhere(self, executor: Executor, jobs: Sequence[Job]) -> Iterator[Fit]:
         """Train where the executor says; fits come back through files."""

@@ -1,0 +1,1 @@
+"""How the tasks of a group are balanced: loss weightings, and gradients aggregated where weights are shared."""
