@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeAlias, get_args
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from cotrain.grouping.spectral import spectral_embedding
 from cotrain.seeding import derive
 
 Embedding: TypeAlias = Literal["spectral", "attention"]
+EMBEDDINGS: tuple[Embedding, ...] = ("spectral", "attention")
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Mixture(PartitionGrouper):
     ----------
     embedding
         ``"spectral"``: leading eigenvectors of the normalised Laplacian; ``"attention"``: a graph attention network
-        trained to reconstruct the similarities, as in the paper (over-parameterised for few tasks).
+        trained to reconstruct the similarities, as in the paper (over-parameterised for few tasks); it is written in
+        PyTorch here and needs no other package.
 
     Notes
     -----
@@ -50,7 +52,7 @@ class Mixture(PartitionGrouper):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.one_of("embedding", self.embedding, get_args(Embedding))
+        checks.one_of("embedding", self.embedding, EMBEDDINGS)
 
     def _labels(self, matrix: Matrix, groups: int) -> Labels:
         from sklearn.mixture import GaussianMixture
