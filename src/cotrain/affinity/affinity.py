@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from cotrain import checks, files
 from cotrain.affinity.subset_losses import SubsetLosses
+from cotrain.affinity.surrogates.gain_model import GainModel, Prediction
+from cotrain.affinity.surrogates.saved import model_arrays, model_of
 from cotrain.cost import Cost
 from cotrain.errors import InputError
 
@@ -50,6 +52,8 @@ class Affinity:
         What a careful reader should know before trusting it.
     citation
         BibTeX of the method.
+    model
+        Predicts gains of any subset, where the method learned one.
 
     Examples
     --------
@@ -70,6 +74,7 @@ class Affinity:
     cost: Cost = field(default_factory=Cost)
     warnings: tuple[str, ...] = ()
     citation: str = ""
+    model: GainModel | None = None
 
     def __post_init__(self) -> None:
         checks.unique("tasks", self.tasks)
@@ -105,6 +110,34 @@ class Affinity:
         errors = np.full_like(values, np.nan) if standard_error is None else np.asarray(standard_error, np.float64)
         return cls(tuple(tasks), values, errors, np.isfinite(values).astype(np.int64), unit=unit)
 
+    def predict(self, mask: NDArray[np.bool_]) -> Prediction:
+        """Return what the affinity says of every task in every subset ``mask (subsets, tasks)``.
+
+        What its model says; without one, the gain of the very subset where ``subset_losses`` knows it, else the mean
+        affinity to the partners. A task alone gains nothing.
+        """
+        if self.model is not None:
+            columns = [self.model.tasks.index(name) for name in self.tasks]
+            wide = np.zeros((len(mask), len(self.model.tasks)), dtype=bool)
+            wide[:, columns] = mask
+            return Prediction(*(part[:, columns] for part in self.model.predict(wide)))
+        partners = np.maximum(mask.sum(axis=1, keepdims=True) - 1, 1)
+        off = ~np.eye(len(self.tasks), dtype=bool)
+        mean = np.where(mask, mask @ np.where(off, self.matrix, 0.0).T / partners, np.nan)
+        square = np.where(mask, mask @ np.where(off, self.standard_error, 0.0).T ** 2 / partners**2, np.nan)
+        return self._corrected(mask, mean, np.sqrt(square))
+
+    def _corrected(self, mask: NDArray[np.bool_], gain: NDArray[np.float64], error: NDArray[np.float64]) -> Prediction:
+        """Return predictions with the gains of known subsets in their places."""
+        if (losses := self.subset_losses) is not None:
+            known = {row.tobytes(): number for number, row in enumerate(losses.mask)}
+            own_gain, own_error = losses.gain(), losses.gain_error()
+            for at, row in enumerate(mask):
+                if (number := known.get(row.tobytes())) is not None:
+                    certain = np.isfinite(own_gain[number])
+                    gain[at, certain], error[at, certain] = own_gain[number, certain], own_error[number, certain]
+        return Prediction(gain, error)
+
     def to_frame(self) -> pd.DataFrame:
         """Return the matrix as a table; rows are targets, columns sources."""
         return pd.DataFrame(
@@ -117,16 +150,19 @@ class Affinity:
         grid = np.ix_(index, index)
         losses = None if self.subset_losses is None else self.subset_losses.with_tasks(names)
         parts = (self.matrix[grid], self.standard_error[grid], self.counts[grid])
-        return Affinity(tuple(names), *parts, self.method, self.unit, losses, self.cost, self.warnings, self.citation)
+        rest = (self.method, self.unit, losses, self.cost, self.warnings, self.citation, self.model)
+        return Affinity(tuple(names), *parts, *rest)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Save as one NPZ archive without pickles."""
         header = {
             "tasks": self.tasks, "method": self.method, "unit": self.unit, "cost": self.cost.to_dict(),
             "warnings": self.warnings, "citation": self.citation,
+            "model": None if self.model is None else self.model.kind,
         }  # fmt: skip
         arrays: dict[str, NDArray[Any]] = {
             "matrix": self.matrix, "standard_error": self.standard_error, "counts": self.counts,
+            **model_arrays(self.model),
         }  # fmt: skip
         if self.subset_losses is not None:
             table = self.subset_losses
@@ -144,7 +180,7 @@ class Affinity:
         matrices = (arrays["matrix"], arrays["standard_error"], arrays["counts"])
         return cls(
             tasks, *matrices, header["method"], header["unit"], losses, Cost(**header["cost"]),
-            tuple(header["warnings"]), header["citation"],
+            tuple(header["warnings"]), header["citation"], model_of(header.get("model"), arrays),
         )  # fmt: skip
 
     def plot(self, ax: Axes | None = None) -> Axes:

@@ -30,15 +30,20 @@ def about_data(problem: Problem) -> list[str]:
     return []
 
 
-def about_matrix(aggregate: Aggregate) -> list[str]:
-    """Warn about pairs that hardly met and about matrices without a single positive entry."""
+def about_meetings(aggregate: Aggregate) -> list[str]:
+    """Warn about pairs that hardly met."""
     off = ~np.eye(len(aggregate.matrix), dtype=bool)
-    warnings = []
     if off.any() and aggregate.counts[off].min() < FEW_MEETINGS and len(aggregate.matrix) > FEW_MEETINGS:
-        warnings.append(f"Some pairs met in fewer than {FEW_MEETINGS} subsets; raise `meetings`.")
+        return [f"Some pairs met in fewer than {FEW_MEETINGS} subsets; raise `meetings`."]
+    return []
+
+
+def about_gains(aggregate: Aggregate) -> list[str]:
+    """Warn about gains without a single positive one."""
+    off = ~np.eye(len(aggregate.matrix), dtype=bool)
     if off.any() and np.nanmax(aggregate.matrix[off]) < 0:
-        warnings.append("Every pair is estimated to hurt: training each task alone may be best.")
-    return warnings
+        return ["Every pair is estimated to hurt: training each task alone may be best."]
+    return []
 
 
 def about_strength(strength: float, *, at_edge: bool) -> list[str]:

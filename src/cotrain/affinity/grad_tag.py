@@ -112,7 +112,8 @@ class GradTAG:
         warnings = [
             *dict.fromkeys(text for base in at_bases for text in base.warnings),
             *cautions.about_data(problem),
-            *cautions.about_matrix(aggregate),
+            *cautions.about_meetings(aggregate),
+            *cautions.about_gains(aggregate),
         ]
         cost = sum((base.cost for base in at_bases), Cost())
         return Affinity(problem.names, *aggregate, self.name, "gain", losses, cost, tuple(warnings), self.citation)

@@ -83,6 +83,16 @@ class SubsetLosses:
         loss = np.array(rows, dtype=np.float64).reshape(mask.shape)
         return cls(names, mask, loss, np.full(mask.shape, np.nan), np.full(len(mask), source))
 
+    @classmethod
+    def from_seeds(
+        cls, tasks: Sequence[str], mask: NDArray[np.bool_], losses: NDArray[np.float64], *, source: Source = "measured"
+    ) -> SubsetLosses:
+        """Average losses ``(seeds, subsets, tasks)`` over seeds; one seed tells no standard error."""
+        seeds = len(losses)
+        losses = np.where(mask, losses, np.nan)
+        error = losses.std(axis=0, ddof=1) / np.sqrt(seeds) if seeds > 1 else np.full(mask.shape, np.nan)
+        return cls(tuple(tasks), mask, losses.mean(axis=0), error, np.full(len(mask), source))
+
     @cached_property
     def subsets(self) -> tuple[Subset, ...]:
         """The subset of each row, as sorted names."""

@@ -1,32 +1,13 @@
-"""Predicted gains of subsets: by an affinity, and by the nulls that every estimate must beat."""
+"""Predicted gains of subsets by the nulls that every estimate must beat."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cotrain.affinity.affinity import Affinity
 from cotrain.affinity.subset_losses import SubsetLosses
 
 Floats = NDArray[np.float64]
-
-
-def predicted_gain(affinity: Affinity, mask: NDArray[np.bool_]) -> Floats:
-    """Return what an affinity says of every task in every subset ``(subsets, tasks)``; NaN outside ``mask``.
-
-    The estimated loss of the very subset where there is one, else the mean affinity to the partners. A task alone gains
-    nothing.
-    """
-    partners = mask.sum(axis=1, keepdims=True) - 1
-    off_diagonal = np.where(np.eye(len(affinity.tasks), dtype=bool), 0.0, affinity.matrix)
-    mean = mask.astype(np.float64) @ off_diagonal.T / np.maximum(partners, 1)
-    losses = affinity.subset_losses
-    if losses is not None:
-        rows = {row.tobytes(): gain for row, gain in zip(losses.mask, losses.gain(), strict=True)}
-        for at, row in enumerate(mask):
-            known = rows.get(row.tobytes(), mean[at])
-            mean[at] = np.where(np.isfinite(known), known, mean[at])
-    return np.where(mask, mean, np.nan)
 
 
 def base_loss_gain(truth: SubsetLosses, mask: NDArray[np.bool_]) -> Floats:

@@ -16,7 +16,7 @@ from cotrain import checks, files
 from cotrain.affinity.affinity import Affinity
 from cotrain.affinity.subset_losses import SubsetLosses
 from cotrain.errors import InputError
-from cotrain.evaluation.predictors import base_loss_gain, predicted_gain, size_gain, task_mean_gain
+from cotrain.evaluation.predictors import base_loss_gain, size_gain, task_mean_gain
 from cotrain.evaluation.regret import true_gains
 
 MOST_NETWORKS = 5
@@ -139,7 +139,7 @@ def evaluate(affinity: Affinity, truth: SubsetLosses, *, min_size: int = 3, budg
     if not large.any():
         raise InputError(f"`truth` must hold subsets of at least `min_size` = {min_size} tasks. Found none.")
     predictions = {
-        "estimate": predicted_gain(affinity, truth.mask),
+        "estimate": affinity.predict(truth.mask).gain,
         "base loss": base_loss_gain(truth, truth.mask),
         "task mean": task_mean_gain(truth, truth.mask),
         "size only": size_gain(truth, truth.mask),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,16 +54,9 @@ def read_truth(path: str | Path, *, split: str = "validation") -> SubsetLosses:
         raise InputError(f"{LAYOUT} '{path}' holds {sorted(arrays)}.")
     values = np.asarray(arrays[found[0]], dtype=np.float64)
     losses = 1.0 - values if found[0].startswith("gain") else values
-    return _table(arrays, losses if losses.ndim == 3 else losses[None])
-
-
-def _table(arrays: Mapping[str, NDArray[Any]], losses: NDArray[np.float64]) -> SubsetLosses:
-    mask = np.asarray(arrays["mask"], dtype=bool)
-    seeds = len(losses)
-    losses = np.where(mask, losses, np.nan)
-    error = losses.std(axis=0, ddof=1) / np.sqrt(seeds) if seeds > 1 else np.full(mask.shape, np.nan)
     names = tuple(str(name) for name in arrays["tasks"])
-    return SubsetLosses(names, mask, losses.mean(axis=0), error, np.full(len(mask), "measured"))
+    mask = np.asarray(arrays["mask"], dtype=bool)
+    return SubsetLosses.from_seeds(names, mask, losses if losses.ndim == 3 else losses[None])
 
 
 def _load(path: Path) -> dict[str, NDArray[Any]]:
