@@ -69,7 +69,8 @@ def label_columns(Y: Any, tasks: Sequence[str] | None, found: Findings) -> dict[
     matrix = matrix[:, None] if matrix.ndim == 1 else matrix
     if matrix.ndim != 2 or 0 in matrix.shape:
         raise InputError(f"`Y` must be a matrix with rows and one column per task. Found shape {matrix.shape}.")
-    names = [str(name) for name in (tasks if tasks is not None else column_names(Y) or _numbered(matrix.shape[1]))]
+    given = tasks if tasks is not None else column_names(Y)
+    names = [str(name) for name in given or numbered_tasks(matrix.shape[1])]
     if len(names) != matrix.shape[1]:
         raise InputError(f"`tasks` must name the {matrix.shape[1]} columns of `Y`. Found {len(names)} names.")
     with found.gather():
@@ -103,6 +104,7 @@ def matrix_encoder(matrix: NDArray[Any], names: Sequence[str], *, standardise: b
     return encode
 
 
-def _numbered(count: int) -> list[str]:
+def numbered_tasks(count: int) -> list[str]:
+    """Return names for columns that have none: ``task0``, ``task1``, ..., with as many digits as the last needs."""
     digits = len(str(count - 1))
     return [f"task{i:0{digits}}" for i in range(count)]
