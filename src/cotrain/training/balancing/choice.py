@@ -5,11 +5,15 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from cotrain.errors import InputError
 from cotrain.problem.options import TrainingOptions
 from cotrain.problem.rows import select
 from cotrain.training.balancing.aggregators import aggregation_of
 from cotrain.training.balancing.backward import Backward
+from cotrain.training.balancing.bayes_agg import BayesBackward
 from cotrain.training.balancing.jacobian import JacobianBackward, WeightedBackward
+from cotrain.training.balancing.last_layer import last_layer
+from cotrain.training.balancing.posterior import HeadPosterior
 from cotrain.training.balancing.sharing import shared_numbers
 from cotrain.training.balancing.weighting import weighting_of
 from cotrain.training.subset_data import SubsetData
@@ -24,14 +28,22 @@ def backward_of(network: nn.Module, data: SubsetData, options: TrainingOptions) 
     ------
     MissingExtraError
         When a library is needed that is not installed.
+    InputError
+        When BayesAgg-MTL is to weigh tasks with a loss weighting besides, or of a kind or network it does not know.
     """
     if len(data.tasks) == 1 or (options.weighting, options.aggregation) == ("equal", "mean"):
         return Backward()
+    if options.aggregation == "bayes-agg" and options.weighting != "equal":
+        raise InputError(f"`weighting` must be 'equal' with `aggregation` 'bayes-agg'. Found '{options.weighting}'.")
     weighting = weighting_of(options.weighting, len(data.tasks))
     rows = torch.arange(min(PROBE_ROWS, len(data.train)), device=data.label_weights.device)
-    shared = shared_numbers(network.eval(), data.tasks, select(data.train.inputs, rows))
-    if options.aggregation == "mean" or not bool(shared.any()):
-        chosen: Backward = WeightedBackward(weighting, shared)
+    inputs = select(data.train.inputs, rows)
+    shared = shared_numbers(network.eval(), data.tasks, inputs)
+    if options.aggregation == "bayes-agg":
+        layer = last_layer(network, data.tasks, shared, inputs)
+        chosen: Backward = BayesBackward(layer, HeadPosterior(data.tasks, layer.width))
+    elif options.aggregation == "mean" or not bool(shared.any()):
+        chosen = WeightedBackward(weighting, shared)
     else:
         chosen = JacobianBackward(weighting, shared, aggregation_of(options.aggregation, len(data.tasks)))
     return chosen.to(data.label_weights.device)
