@@ -184,6 +184,62 @@ class Constructors:
         return read_datasets(data, ReaderOptions(**options), build=build, standardise=standardise)
 
     @classmethod
+    def from_graph(
+        cls,
+        data: Any,
+        *,
+        tasks: Sequence[str] | None = None,
+        task_masks: Any = None,
+        model: Literal["sign", "gcn", "sage"] = "sign",
+        hops: int = 2,
+        structural_dim: int = 64,
+        **options: Unpack[ReaderKeywords],
+    ) -> Problem:
+        """Read a graph: every node is a row, and every column of labels a task.
+
+        By default features are propagated along the edges once, ahead of training, and a shared perceptron learns from
+        them (SIGN); nothing but SciPy is needed for that. Graph convolutions (extra ``graph``) run over the whole graph
+        in every step. The split is over nodes; training sees all edges but the labels of training nodes only.
+
+        Parameters
+        ----------
+        data
+            A PyTorch Geometric ``Data``, a mapping of arrays or an NPZ file: ``edge_index`` (2, edges) or ``edges``
+            (edges, 2), once or in both directions; labels ``y`` or ``Y`` (nodes, tasks), NaN where missing; optionally
+            ``x`` or ``X`` (nodes, features), ``edge_weight``, ``tasks``, and ``split`` (-1: in no split) or
+            ``train_mask``, ``val_mask`` and ``test_mask``. Without features, those of the structure are used
+            (:func:`~cotrain.problem.graphs.structural_features`). Nodes without edges keep their own features.
+        tasks
+            Names of the columns of labels.
+        task_masks
+            Where each task's labels count: booleans (nodes, tasks), or by task name. Others are missing.
+        model
+            ``"sign"``, or networks of ``"gcn"`` or ``"sage"`` convolutions, one for each width of
+            ``network["hidden"]``. For models of your own use :meth:`from_module` with node numbers as inputs.
+        hops
+            How far ``"sign"`` looks along edges.
+        structural_dim
+            Number of structural features.
+        **options
+            See :class:`~cotrain.problem.readers.options.ReaderOptions`; ``split`` is an array of codes. A task without
+            positives in a split is refused, or left out with ``unusable="drop"``.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from cotrain.problem import Problem
+        >>> ring = np.stack([np.arange(60), (np.arange(60) + 1) % 60], axis=1)
+        >>> labels = np.stack([np.arange(60) < 30, np.arange(60) % 2 == 0], axis=1)
+        >>> Problem.from_graph({"edges": ring, "Y": labels}, tasks=["half", "even"], structural_dim=8, name="ring")
+        Problem('ring': 2 tasks; rows: 36 train, 12 validation, 12 test)
+        """
+        from cotrain.problem.readers.graph import GraphOptions, read_graph
+        from cotrain.problem.readers.options import ReaderOptions
+
+        own = GraphOptions(model, hops, structural_dim)
+        return read_graph(data, ReaderOptions(**options), own, tasks=tasks, task_masks=task_masks)
+
+    @classmethod
     def from_texts(
         cls,
         data: Mapping[str, Any],

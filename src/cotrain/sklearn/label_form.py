@@ -62,8 +62,7 @@ class LabelForm:
         if self.library == "array":
             matrix = as_array(Y)
             return list(matrix.reshape(len(matrix), -1).T)
-        series = [Y] if self.flat else [Y[name] for name in Y.columns]
-        return [np.asarray(one.to_numpy()) for one in series]
+        return [_values(one) for one in ([Y] if self.flat else [Y[name] for name in Y.columns])]
 
     def wrap(self, columns: Sequence[NDArray[Any]], X: Any) -> Any:
         """Return predictions in this form; a pandas one takes over the index of a pandas ``X``."""
@@ -76,3 +75,11 @@ class LabelForm:
 
             return pl.Series(self.names[0], columns[0]) if self.flat else pl.DataFrame(named)
         return columns[0] if self.flat else np.stack(columns, axis=1)
+
+
+def _values(series: Any) -> NDArray[Any]:
+    """Return a series as an array that has not become floats because of a gap."""
+    nullable = isinstance(series, pd.Series) and isinstance(series.dtype, pd.api.extensions.ExtensionDtype)
+    if nullable or getattr(series, "null_count", int)():
+        return np.array(series.to_list(), dtype=object)
+    return np.asarray(series.to_numpy())

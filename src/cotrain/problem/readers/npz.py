@@ -53,7 +53,7 @@ def read_npz(
     codes = None if split is None else arrays[split]
     if "Y" not in arrays:
         return read_datasets(_own_data(arrays, wanted, names, codes), options, **shared)
-    labels = _labels(arrays)[:, [names.index(name) for name in wanted]]
+    labels = label_matrix(arrays)[:, [names.index(name) for name in wanted]]
     options = replace(options, split=codes, kinds=_kinds(labels, wanted, shared["classes"], options))
     return read_arrays(_inputs(arrays), labels, options, tasks=wanted, **shared)
 
@@ -91,7 +91,8 @@ def _inputs(arrays: Arrays) -> NDArray[Any]:
     return bits.astype(np.float32)
 
 
-def _labels(arrays: Arrays) -> NDArray[Any]:
+def label_matrix(arrays: Arrays) -> NDArray[Any]:
+    """Return ``Y``, its bits unpacked where ``n_rows`` says that they were packed."""
     if "n_rows" not in arrays:
         return arrays["Y"]
     return np.unpackbits(arrays["Y"], axis=0)[: int(arrays["n_rows"])]

@@ -1,0 +1,7 @@
+"""Graphs as inputs: reading them, propagating features along edges, features of the structure alone."""
+
+from cotrain.problem.graphs.graph import Graph
+from cotrain.problem.graphs.propagation import propagate
+from cotrain.problem.graphs.structure import structural_features
+
+__all__ = ["Graph", "propagate", "structural_features"]

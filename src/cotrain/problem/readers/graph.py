@@ -1,0 +1,126 @@
+"""Problems whose rows are the nodes of a graph."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cotrain import checks
+from cotrain.checks import Findings
+from cotrain.errors import InputError
+from cotrain.problem.columns import Column, as_array, is_text
+from cotrain.problem.encoding import Standardiser
+from cotrain.problem.graphs.graph import Graph
+from cotrain.problem.graphs.propagation import propagate
+from cotrain.problem.graphs.structure import structural_features
+from cotrain.problem.options import NetworkOptions
+from cotrain.problem.problem import NetworkFactory, Problem
+from cotrain.problem.readers.arrays import column_names, dense_inputs, label_columns, matrix_encoder
+from cotrain.problem.readers.assembly import Draft, read_targets, resolved
+from cotrain.problem.readers.graph_data import GraphData, read_graph_data
+from cotrain.problem.readers.options import ReaderOptions
+from cotrain.problem.validation import infinite_inputs, unknown_names
+
+logger = logging.getLogger(__name__)
+GraphModel: TypeAlias = Literal["sign", "gcn", "sage"]
+TaskMasks: TypeAlias = Mapping[str, Any] | Any
+CONVOLUTIONS = NetworkOptions(hidden=(64, 64))
+
+
+@dataclass(frozen=True)
+class GraphOptions:
+    """What only graphs need decided; see :meth:`Problem.from_graph`."""
+
+    model: GraphModel = "sign"
+    hops: int = 2
+    structural_dim: int = 64
+
+    def __post_init__(self) -> None:
+        checks.one_of("model", self.model, get_args(GraphModel))
+        checks.at_least("hops", self.hops, 0)
+        checks.at_least("structural_dim", self.structural_dim, 2)
+
+
+def read_graph(
+    data: Any, options: ReaderOptions, own: GraphOptions, *, tasks: Any = None, task_masks: TaskMasks = None
+) -> Problem:
+    """Return the problem of a graph's nodes; see ``Problem.from_graph``."""
+    read = read_graph_data(data)
+    found = Findings()
+    columns = _labels(read, tasks, found)
+    _mask(columns, task_masks, found)
+    found.refuse()
+    _tell(read.graph)
+    given = options.split if options.split is not None else read.split
+    rows = np.arange(read.graph.nodes) if given is None else np.flatnonzero(as_array(given) != -1)
+    options = replace(options, split=None if given is None else as_array(given)[rows])
+    targets = read_targets({name: column[rows] for name, column in columns.items()}, options, found)
+    features, names = _features(read, own, options.seed)
+    recipe = {"model": own.model, "hops": own.hops, "structural_dim": own.structural_dim}
+    if own.model == "sign":
+        every = [f"{name} @{hop}" if hop else name for hop in range(own.hops + 1) for name in names]
+        encode = matrix_encoder(propagate(read.graph, features, hops=own.hops)[rows], every, standardise=True)
+        return Draft(len(rows), targets, encode, options, recipe=recipe).assemble(found)
+    build, nodes = _convolutions(read.graph, features, own.model, options), torch.from_numpy(rows)
+    return Draft(len(rows), targets, lambda _: (nodes, None), options, build, recipe).assemble(found)
+
+
+def _convolutions(
+    graph: Graph, features: NDArray[np.float32], model: Literal["gcn", "sage"], options: ReaderOptions
+) -> NetworkFactory:
+    """Return what builds networks that hold the graph and are called with node numbers."""
+    from cotrain.models.graph import GraphNetworkFactory
+
+    inputs = torch.from_numpy(Standardiser.fit(features).transform(features))
+    return GraphNetworkFactory(graph, inputs, model, resolved(options.network, CONVOLUTIONS))
+
+
+def _labels(read: GraphData, tasks: Any, found: Findings) -> dict[str, Column]:
+    names = list(tasks) if tasks is not None else column_names(read.labels) or read.tasks
+    return label_columns(read.labels, names, found)
+
+
+def _mask(columns: dict[str, Column], masks: TaskMasks, found: Findings) -> None:
+    """Take away, in place, the labels of nodes outside their task's mask."""
+    if masks is None:
+        return
+    by_name = dict(masks) if isinstance(masks, Mapping) else _by_column(as_array(masks), list(columns), found)
+    found.extend(unknown_names("task_masks", by_name, columns))
+    for name in [name for name in by_name if name in columns]:
+        column, mask = columns[name], as_array(by_name[name])
+        if mask.dtype != bool or mask.shape != column.shape:
+            found.append(f"`task_masks` of '{name}' must be {len(column)} booleans. Found {mask.dtype} {mask.shape}.")
+        else:
+            columns[name] = np.where(mask, column, None if is_text(column) else np.nan)
+
+
+def _by_column(masks: NDArray[Any], names: list[str], found: Findings) -> dict[str, NDArray[Any]]:
+    if masks.ndim != 2 or masks.shape[1] != len(names):
+        found.append(f"`task_masks` must be (nodes, {len(names)}), one column per task. Found shape {masks.shape}.")
+        return {}
+    return dict(zip(names, masks.T, strict=True))
+
+
+def _features(read: GraphData, own: GraphOptions, seed: int) -> tuple[NDArray[np.float32], list[str]]:
+    """Return the nodes' own features, or those of the structure, with their names."""
+    if read.features is None:
+        made = structural_features(read.graph, dim=own.structural_dim, seed=seed)
+        return made, [*(f"embedding{i}" for i in range(made.shape[1] - 1)), "degree"]
+    matrix = dense_inputs("X", read.features)
+    names = column_names(read.features) or [str(i) for i in range(matrix.shape[1])]
+    problems = list(infinite_inputs(names, matrix))
+    if problems:
+        raise InputError(problems)
+    return matrix.astype(np.float32), names
+
+
+def _tell(graph: Graph) -> None:
+    lonely = len(graph.isolated)
+    if lonely:
+        logger.warning("%d of %d nodes have no edge: they see their own features alone.", lonely, graph.nodes)
