@@ -37,8 +37,8 @@ class AdaptedNetwork(nn.Module):
         super().__init__()
         self.backbone = backbone
         self._digest, self._tokens_at_once = digest, tokens_at_once
-        frozen = {name for name, weight in backbone.named_parameters() if not weight.requires_grad}
-        self._frozen = frozenset(f"backbone.{name}" for name in frozen)
+        weights = backbone.named_parameters(remove_duplicate=False)  # a tied weight has two names
+        self._frozen = frozenset(f"backbone.{name}" for name, weight in weights if not weight.requires_grad)
         self._left_out = self._frozen | {f"backbone.{name}" for name, _ in backbone.named_buffers()}
 
     def extra_repr(self) -> str:

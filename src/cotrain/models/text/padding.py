@@ -50,7 +50,8 @@ def trimmed(inputs: Mapping[str, Tensor], *, exactly: bool) -> dict[str, Tensor]
     read = int(lengths(inputs).max())
     decoded = int((inputs["labels"] != IGNORED).sum(dim=1).max()) if "labels" in inputs else read
     widths = {name: decoded if name in DECODED else read for name in inputs}
-    return {name: part[:, : widths[name] if exactly else _roomy(widths[name])] for name, part in inputs.items()}
+    kept = {name: width if exactly else _roomy(width) for name, width in widths.items()}
+    return {name: part[:, : kept[name]].contiguous() for name, part in inputs.items()}
 
 
 def in_blocks(run: Callable[[dict[str, Tensor]], Tensor], inputs: Mapping[str, Tensor], tokens: int) -> Tensor:

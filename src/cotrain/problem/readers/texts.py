@@ -82,6 +82,8 @@ def read_texts(
 
 
 def _own(data: Mapping[str, Any], text: TextOptions, found: Findings) -> dict[str, OwnTexts]:
+    if not data:
+        found.append("`data` must hold at least one task. Found none.")
     own: dict[str, OwnTexts] = {}
     for name, part in data.items():
         with found.gather():

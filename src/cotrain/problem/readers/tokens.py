@@ -34,21 +34,33 @@ def continuation_tokens(tokenizer: Any, prompts: Sequence[Text], answers: Sequen
     ends = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
     for prompt, answer in zip(prompts, answers, strict=True):
         produced = [*tokenizer(answer, add_special_tokens=False)["input_ids"], *ends][: limit - 1]
-        read = tokenizer(_whole(prompt))["input_ids"]
-        read = read[max(0, len(read) + len(produced) - limit) :]
+        read = _prompt(tokenizer, prompt, limit - len(produced))
         ids.append(read + produced)
         weights.append([0.0] * len(read) + [1.0] * len(produced))
         weights[-1][0] = 0.0  # nothing stands before it that would predict it
     return {**_read(ids, tokenizer), "token_weights": pad(weights, 0.0, torch.float32)}
 
 
+def prompt_tokens(tokenizer: Any, prompts: Sequence[Text], limit: int) -> TokenMatrices:
+    """Return prompts alone, for answers to be generated after them: padding stands to the left."""
+    inputs = _read([_prompt(tokenizer, prompt, limit) for prompt in prompts], tokenizer)
+    width = int(inputs["attention_mask"].sum(dim=1).max())
+    order = inputs["attention_mask"][:, :width].argsort(dim=1, stable=True)
+    return {name: part[:, :width].gather(1, order) for name, part in inputs.items()}
+
+
+def source_tokens(tokenizer: Any, sources: Sequence[Text], limit: int) -> TokenMatrices:
+    """Return what an encoder reads; long texts are cut at their end."""
+    read = tokenizer([_whole(source) for source in sources], truncation=True, max_length=limit)["input_ids"]
+    return _read(read, tokenizer)
+
+
 def translation_tokens(tokenizer: Any, sources: Sequence[Text], targets: Sequence[str], limit: int) -> TokenMatrices:
     """Return sources, and targets as the tokens a decoder is to produce, each weighted 1."""
-    read = tokenizer([_whole(source) for source in sources], truncation=True, max_length=limit)["input_ids"]
     produced = tokenizer(text_target=list(targets), truncation=True, max_length=limit)["input_ids"]
     weights = [[1.0] * len(row) for row in produced]
     decoded = {"labels": pad(produced, IGNORED, torch.int64), "token_weights": pad(weights, 0.0, torch.float32)}
-    return {**_read(read, tokenizer), **decoded}
+    return {**source_tokens(tokenizer, sources, limit), **decoded}
 
 
 def _parts(text: Text) -> tuple[str, ...]:
@@ -57,6 +69,12 @@ def _parts(text: Text) -> tuple[str, ...]:
 
 def _whole(text: Text) -> str:
     return "\n".join(_parts(text))
+
+
+def _prompt(tokenizer: Any, prompt: Text, limit: int) -> list[int]:
+    """Return the last tokens of a prompt."""
+    ids: list[int] = tokenizer(_whole(prompt))["input_ids"]
+    return ids[max(0, len(ids) - limit) :]
 
 
 def _read(ids: Sequence[Sequence[int]], tokenizer: Any) -> TokenMatrices:
