@@ -91,7 +91,8 @@ class Lookahead(Watcher):
         move = self._move(probe, step)
         idle = move([torch.zeros_like(value) for value in probe.parameters.values()])
         look = _exact if self._order == "exact" else _first_order
-        return (look(probe, before, move, idle) / before.detach()[:, None]).double()
+        found = look(probe, before, move, idle) / before.detach()[:, None]
+        return torch.where(probe.labelled, found, torch.nan).double()
 
     def _move(self, probe: Probe, step: Step) -> Move:
         if self._rate is None:

@@ -25,12 +25,20 @@ class Probe:
         About to be taken.
     shared
         Names of the parameters that may differ from the network's own.
+
+    Attributes
+    ----------
+    parameters
+        The network's own, those that may differ.
+    labelled
+        ``(tasks,)``: which tasks have a label in the batch.
     """
 
     def __init__(self, step: Step, shared: Sequence[str]) -> None:
         self._step = step
         self.parameters = {name: step.run.network.get_parameter(name) for name in shared}
         self._labels = step.batch.observed.sum(dim=0)
+        self.labelled = self._labels > 0
 
     def losses(self, moved: Mapping[str, Tensor]) -> Tensor:
         """Return losses ``(tasks,)`` with other values of some parameters; NaN for a task without a label here."""
@@ -38,7 +46,9 @@ class Probe:
         buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
         with undisturbed():
             outputs = functional_call(network, {**moved, **buffers}, (batch.inputs,))
-        return self._step.data.losses(outputs, batch.targets).sum(dim=0) / self._labels
+        total = self._step.data.losses(outputs, batch.targets).sum(dim=0)
+        # Not total / 0 = NaN: it would make the gradients of all other tasks NaN as well.
+        return torch.where(self.labelled, total / self._labels.clamp_min(1), torch.nan)
 
     @torch.no_grad()
     def displaced(self, move: Sequence[Tensor]) -> Tensor:

@@ -88,10 +88,11 @@ class TAG:
 
     def estimate(self, problem: Problem, trainer: Trainer, *, seed: int = 0) -> Affinity:
         """Return affinities per step, from trainings on all tasks with seeds ``seed, seed + 1, ...``."""
-        looks = [self._lookahead(problem) for _ in range(self.seeds)]
+        looks = [self.lookahead(problem) for _ in range(self.seeds)]
         return watch(self, problem, trainer, looks, seed=seed, unit="lookahead")
 
-    def _lookahead(self, problem: Problem) -> Lookahead:
+    def lookahead(self, problem: Problem) -> Lookahead:
+        """Return a callback that looks ahead during one training on all tasks."""
         rate = problem.training.learning_rate if self.learning_rate is None else self.learning_rate
         return Lookahead(
             shared_parameters(problem), order=self.order, rate=rate if self.step == "sgd" else None, every=self.every
