@@ -3,20 +3,29 @@
 from cotrain.affinity.affinity import Affinity
 from cotrain.affinity.base import Estimator
 from cotrain.affinity.cosine import GradientCosine
+from cotrain.affinity.divergence import DataDivergence
 from cotrain.affinity.grad_tag import GradTAG
+from cotrain.affinity.influence import Influence
+from cotrain.affinity.landscape import SampleWiseLandscape
 from cotrain.affinity.registry import ESTIMATORS
 from cotrain.affinity.subset_losses import Source, SubsetLosses
 from cotrain.affinity.tag import TAG
+from cotrain.affinity.task_vectors import TaskVectors, compare_checkpoints
 from cotrain.affinity.training_dynamics import TrainingDynamics
 
 __all__ = [
     "ESTIMATORS",
     "TAG",
     "Affinity",
+    "DataDivergence",
     "Estimator",
     "GradTAG",
     "GradientCosine",
+    "Influence",
+    "SampleWiseLandscape",
     "Source",
     "SubsetLosses",
+    "TaskVectors",
     "TrainingDynamics",
+    "compare_checkpoints",
 ]

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from cotrain.affinity.base import Estimator
 from cotrain.affinity.cosine import GradientCosine
+from cotrain.affinity.divergence import DataDivergence
 from cotrain.affinity.grad_tag import GradTAG
+from cotrain.affinity.influence import Influence
+from cotrain.affinity.landscape import SampleWiseLandscape
 from cotrain.affinity.tag import TAG
+from cotrain.affinity.task_vectors import TaskVectors
 from cotrain.affinity.training_dynamics import TrainingDynamics
 
 _LISTED: tuple[type[Estimator], ...] = (
@@ -13,6 +17,10 @@ _LISTED: tuple[type[Estimator], ...] = (
     TAG,
     GradientCosine,
     TrainingDynamics,
+    Influence,
+    TaskVectors,
+    SampleWiseLandscape,
+    DataDivergence,
 )
 ESTIMATORS: dict[str, type[Estimator]] = {estimator.name: estimator for estimator in _LISTED}
 """What ``cotrain.estimate(method=...)`` accepts."""
