@@ -2,11 +2,14 @@
 
 from cotrain.affinity.affinity import Affinity
 from cotrain.affinity.base import Estimator
+from cotrain.affinity.calibrated import Calibrated
 from cotrain.affinity.cosine import GradientCosine
 from cotrain.affinity.divergence import DataDivergence
 from cotrain.affinity.grad_tag import GradTAG
 from cotrain.affinity.influence import Influence
 from cotrain.affinity.landscape import SampleWiseLandscape
+from cotrain.affinity.measured_pairs import MeasuredPairs
+from cotrain.affinity.measured_subsets import MeasuredSubsets
 from cotrain.affinity.registry import ESTIMATORS
 from cotrain.affinity.subset_losses import Source, SubsetLosses
 from cotrain.affinity.tag import TAG
@@ -17,11 +20,14 @@ __all__ = [
     "ESTIMATORS",
     "TAG",
     "Affinity",
+    "Calibrated",
     "DataDivergence",
     "Estimator",
     "GradTAG",
     "GradientCosine",
     "Influence",
+    "MeasuredPairs",
+    "MeasuredSubsets",
     "SampleWiseLandscape",
     "Source",
     "SubsetLosses",

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from cotrain import checks
 from cotrain.seeding import derive
 
+_LARGEST_SUBSET = 10
+_PAIRS_ARE_FEW = 60
+
 
 def balanced_subsets(tasks: Sequence[str], *, size: int, count: int, seed: int = 0) -> NDArray[np.bool_]:
     """Return ``count`` subsets of ``size`` tasks in which all pairs occur about equally often.
@@ -83,6 +86,35 @@ def all_pairs(tasks: int) -> NDArray[np.bool_]:
     for row, pair in zip(mask, combinations(range(tasks), 2), strict=True):
         row[list(pair)] = True
     return mask
+
+
+def survey(
+    tasks: Sequence[str], *, size: int | None = None, meetings: float = 10.0, seed: int = 0
+) -> NDArray[np.bool_]:
+    """Return subsets that show every pair of tasks in many companies, where looking at a subset is cheap.
+
+    Every task alone, all together, up to 60 tasks all pairs, and balanced larger subsets.
+
+    Parameters
+    ----------
+    tasks
+        Names, in the order of the columns.
+    size
+        Tasks in each larger subset; a third of all tasks by default, between 3 and 10.
+    meetings
+        Mean number of larger subsets in which two tasks meet.
+    seed
+        Of the design.
+    """
+    count = len(tasks)
+    parts = [singles_and_all(count)]
+    if count <= _PAIRS_ARE_FEW:
+        parts.append(all_pairs(count))
+    if count > 3:
+        size = min(size or min(max(3, round(count / 3)), _LARGEST_SUBSET), count - 1)
+        wanted = count_for_coverage(count, size, meetings)
+        parts.append(balanced_subsets(tasks, size=size, count=wanted, seed=seed))
+    return distinct(np.concatenate(parts))
 
 
 def distinct(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

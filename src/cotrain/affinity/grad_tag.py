@@ -13,7 +13,7 @@ from cotrain import checks
 from cotrain.affinity import cautions
 from cotrain.affinity.affinity import Affinity
 from cotrain.affinity.aggregation import co_occurrence_mean
-from cotrain.affinity.design import all_pairs, balanced_subsets, count_for_coverage, distinct, singles_and_all
+from cotrain.affinity.design import all_pairs, distinct, singles_and_all, survey
 from cotrain.affinity.linearised import forward_losses, linearise
 from cotrain.affinity.subset_losses import SubsetLosses
 from cotrain.cost import Cost, measure
@@ -21,8 +21,6 @@ from cotrain.gradients.choose_basis import BasisKind
 from cotrain.problem.problem import Problem
 from cotrain.training.trainer import Trainer
 
-_LARGEST_SUBSET = 10
-_PAIRS_ARE_CHEAP = 60
 _PROBES = 4
 
 
@@ -119,15 +117,9 @@ class GradTAG:
         return Affinity(problem.names, *aggregate, self.name, "gain", losses, cost, tuple(warnings), self.citation)
 
     def _design(self, names: tuple[str, ...], seed: int) -> NDArray[np.bool_]:
-        tasks = len(names)
-        parts = [singles_and_all(tasks)]
-        if self.order == "pairwise" or tasks <= _PAIRS_ARE_CHEAP:
-            parts.append(all_pairs(tasks))
-        if self.order == "higher" and tasks > 3:
-            size = min(self.subset_size or min(max(3, round(tasks / 3)), _LARGEST_SUBSET), tasks - 1)
-            count = count_for_coverage(tasks, size, self.meetings)
-            parts.append(balanced_subsets(names, size=size, count=count, seed=seed))
-        return distinct(np.concatenate(parts))
+        if self.order == "pairwise":
+            return distinct(np.concatenate([singles_and_all(len(names)), all_pairs(len(names))]))
+        return survey(names, size=self.subset_size, meetings=self.meetings, seed=seed)
 
     def _at_base(self, problem: Problem, trainer: Trainer, mask: NDArray[np.bool_], seed: int) -> _AtBase:
         base = trainer.fit(problem.subset(problem.names), seed=seed)

@@ -60,7 +60,7 @@ class MeasuredPairs:
         tasks = len(problem.names)
         mask = np.concatenate([singles_and_all(tasks)[:tasks], all_pairs(tasks)])
         seeds = np.repeat(np.arange(seed, seed + self.seeds), len(mask))
-        found, cost = measure_losses(trainer, np.tile(mask, (self.seeds, 1)), seeds)
+        found, cost = measure_losses(trainer, problem.names, np.tile(mask, (self.seeds, 1)), seeds)
         losses = SubsetLosses.from_seeds(problem.names, mask, found.reshape(self.seeds, *mask.shape))
         aggregate = co_occurrence_mean(losses, pairs_only=True)
         warnings = tuple(cautions.about_gains(aggregate))

@@ -68,7 +68,7 @@ class MeasuredSubsets:
     def estimate(self, problem: Problem, trainer: Trainer, *, seed: int = 0) -> Affinity:
         """Return mean gains over the measured subsets, with a model of all others."""
         mask = self._design(problem.names, seed)
-        found, cost = measure_losses(trainer, mask, np.full(len(mask), seed))
+        found, cost = measure_losses(trainer, problem.names, mask, np.full(len(mask), seed))
         losses = SubsetLosses.from_seeds(problem.names, mask, found[None])
         aggregate = co_occurrence_mean(losses)
         warnings = (*cautions.about_meetings(aggregate), *cautions.about_gains(aggregate))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,24 +12,25 @@ from cotrain.training.trainer import Trainer
 
 
 def measure_losses(
-    trainer: Trainer, mask: NDArray[np.bool_], seeds: NDArray[np.int64]
+    trainer: Trainer, tasks: Sequence[str], mask: NDArray[np.bool_], seeds: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], Cost]:
     """Train every subset once and return the validation losses ``(subsets, tasks)`` and what they cost.
 
     Parameters
     ----------
     trainer
-        Of the problem that is measured; small networks train many at once.
+        Trains them; small networks many at once.
+    tasks
+        Names, in the order of the columns.
     mask
-        Boolean ``(subsets, tasks)`` in the problem's order of tasks.
+        Boolean ``(subsets, tasks)``.
     seeds
         ``(subsets,)``: with which seed each subset is trained.
     """
-    problem = trainer.problem
-    names = np.array(problem.names)
+    names = np.array(tasks)
+    jobs = [(trainer.problem.subset(names[row].tolist()), int(seed)) for row, seed in zip(mask, seeds, strict=True)]
     losses, cost = np.full(mask.shape, np.nan), Cost()
-    jobs = [(problem.subset(names[row].tolist()), int(seed)) for row, seed in zip(mask, seeds, strict=True)]
     for number, fit in enumerate(trainer.fit_many(jobs)):
-        losses[number, [problem.names.index(name) for name in fit.subset]] = fit.validation_loss
+        losses[number, [tasks.index(name) for name in fit.subset]] = fit.validation_loss
         cost += fit.cost
     return losses, cost

@@ -112,7 +112,7 @@ class _Strengths:
 
 def most_likely(observations: Observations, scores: Mapping[str, Floats], tasks: int, *, seed: int) -> Settings:
     """Return the settings of the largest posterior density, found from their prior medians by L-BFGS."""
-    some = _some(observations, seed)
+    some = at_most(observations, _MOST_POINTS, seed)
     parts = Covariance(some.points, some.points, scores)
     median, doubt = _prior(observations, len(scores), tasks)
     benefit = torch.from_numpy(some.benefit)
@@ -142,16 +142,16 @@ def _prior(observations: Observations, scores: int, tasks: int) -> tuple[Tensor,
     return torch.tensor(median, dtype=torch.float64), torch.tensor(doubt, dtype=torch.float64)
 
 
-def _some(observations: Observations, seed: int) -> Observations:
-    """Return at most 400 observations: those of networks drawn one after another, every task alone first."""
+def at_most(observations: Observations, most: int, seed: int) -> Observations:
+    """Return some observations: those of networks drawn one after another, every task alone first."""
     points = observations.points
-    if len(points) <= _MOST_POINTS:
+    if len(points) <= most:
         return observations
     rng = np.random.default_rng(derive(seed, "evidence"))
     networks = np.unique(points.network)
     company = np.bincount(points.network, points.partners.any(axis=1))[networks] > 0
     order = np.concatenate([networks[~company], rng.permutation(networks[company])])
     sizes = np.bincount(points.network)[order]
-    chosen = np.isin(points.network, order[np.cumsum(sizes) <= _MOST_POINTS])
+    chosen = np.isin(points.network, order[np.cumsum(sizes) <= most])
     index = np.flatnonzero(chosen)
     return Observations(points.at(index), observations.benefit[index], observations.is_logarithm)

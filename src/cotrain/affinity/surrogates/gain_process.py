@@ -14,10 +14,11 @@ from torch import Tensor
 
 from cotrain.affinity.subset_losses import SubsetLosses
 from cotrain.affinity.surrogates.covariance import Covariance
-from cotrain.affinity.surrogates.evidence import Settings, most_likely
+from cotrain.affinity.surrogates.evidence import Settings, at_most, most_likely
 from cotrain.affinity.surrogates.gain_model import Floats, Prediction
 from cotrain.affinity.surrogates.observations import Observations, Points
 
+_MOST_OBSERVATIONS = 5000
 _POINTS_AT_ONCE = 2048
 
 
@@ -83,7 +84,8 @@ class GainProcess:
         Parameters
         ----------
         losses
-            Every task alone must be among them. A subset may come more than once, once per seed.
+            Every task alone must be among them. A subset may come more than once, once per seed. Of more than 5,000
+            losses it learns from those of subsets drawn at random.
         scores
             Matrices ``(tasks, tasks)`` of cheap affinities, by name; entries that are not known count as zero.
         seeds
@@ -91,7 +93,7 @@ class GainProcess:
         seed
             Of the choice of observations, where there are too many to use all for the strengths.
         """
-        observations = Observations.of(losses, seeds)
+        observations = at_most(Observations.of(losses, seeds), _MOST_OBSERVATIONS, seed)
         standard = {name: _standard(matrix) for name, matrix in (scores or {}).items()}
         settings = most_likely(observations, standard, len(losses.tasks), seed=seed)
         return cls(losses.tasks, observations, standard, settings)
@@ -120,6 +122,14 @@ class GainProcess:
     def covariance(self, rows: Points, columns: Points) -> Tensor:
         """Return the prior covariance of benefits ``(rows, columns)``."""
         return self.settings.covariance(Covariance(rows, columns, self.scores), rows, columns)
+
+    def posterior_covariance(self, points: Points) -> Tensor:
+        """Return the covariance of benefits ``(points, points)`` given what was observed."""
+        cross = self.covariance(points, self.observations.points)
+        factor = self.settings.solve(self.observations, self.scores).factor
+        half = torch.linalg.solve_triangular(factor, cross.T, upper=False)
+        left: Tensor = self.covariance(points, points) - half.T @ half
+        return left
 
     def _posterior(self, points: Points) -> tuple[Floats, Floats]:
         solved = self.settings.solve(self.observations, self.scores)

@@ -52,6 +52,12 @@ class Points:
         """Return the points at ``index``."""
         return Points(self.task[index], self.partners[index], self.network[index], self.seed[index])
 
+    def joined(self, other: Points) -> Points:
+        """Return these points and then the other ones, of other networks."""
+        new = int(self.network.max(initial=-1)) + 1
+        pairs = [(self.task, other.task), (self.partners, other.partners), (self.network, other.network + new)]
+        return Points(*(np.concatenate(pair) for pair in pairs), np.concatenate([self.seed, other.seed]))
+
 
 @dataclass(frozen=True, eq=False)
 class Observations:

@@ -1,0 +1,157 @@
+"""A few real trainings, chosen to teach most, and a model that learns from them and from cheap scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cotrain import checks
+from cotrain.affinity import cautions
+from cotrain.affinity.active_design import first_subsets, largest, most_telling
+from cotrain.affinity.affinity import Affinity
+from cotrain.affinity.aggregation import co_occurrence_mean
+from cotrain.affinity.base import Estimator
+from cotrain.affinity.candidates import candidate_subsets
+from cotrain.affinity.design import singles_and_all, survey
+from cotrain.affinity.measuring import measure_losses
+from cotrain.affinity.subset_losses import SubsetLosses
+from cotrain.affinity.surrogates.gain_process import GainProcess
+from cotrain.cost import Cost
+from cotrain.problem.problem import Problem
+from cotrain.training.trainer import Trainer
+
+Floats = NDArray[np.float64]
+_OBSERVATIONS = 4000
+"""Losses that a process learns from in seconds."""
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """Train a few subsets, and learn from them the gains of all others, with intervals.
+
+    Every task is trained alone, then subsets of all sizes, in rounds: the first covers all pairs evenly, the next are
+    those whose outcome would most reduce what is uncertain. A Gaussian process
+    (:class:`~cotrain.affinity.surrogates.GainProcess`) learns from all of them what company, size, single partners and
+    the scores of cheap estimators do. Where pairs cannot tell, such as tasks that compete for a small network, larger
+    subsets can.
+
+    Parameters
+    ----------
+    trainings
+        Subsets trained, those of one task among them. By default a tenth of all pairs trained with eight seeds each,
+        but at least ``tasks + 10``, and no more than tell 4,000 losses.
+    scores
+        Cheap estimators whose affinities are features of the model. None by default: on measured truth they added
+        nothing (see the leaderboard).
+    rounds
+        Rounds of training after that of single tasks.
+    seeds
+        Different seeds among the trainings, in turns; their effect is part of the model.
+
+    Notes
+    -----
+    Cost: the trainings, small ones many at once. The idea of calibrating scores by a few trainings is that of Ayman,
+    Mukhopadhyay and Laszka, "Ensemble Prediction of Task Affinity for Efficient Multi-Task Learning", ICLR 2026.
+
+    Examples
+    --------
+    >>> Calibrated(trainings=30).rounds
+    2
+    """
+
+    name: ClassVar[str] = "calibrated"
+    citation: ClassVar[str] = (
+        "@inproceedings{ayman2026ensemble, title={Ensemble Prediction of Task Affinity for Efficient Multi-Task "
+        "Learning}, author={Ayman, Afiya and Mukhopadhyay, Ayan and Laszka, Aron}, booktitle={ICLR}, year={2026}}"
+    )
+
+    trainings: int | None = None
+    scores: tuple[Estimator, ...] = ()
+    rounds: int = 2
+    seeds: int = 4
+
+    def __post_init__(self) -> None:
+        if self.trainings is not None:
+            checks.at_least("trainings", self.trainings, 3)
+        for name in ("rounds", "seeds"):
+            checks.at_least(name, getattr(self, name), 1)
+
+    def estimate(self, problem: Problem, trainer: Trainer, *, seed: int = 0) -> Affinity:
+        """Return expected gains with standard errors, and the model that predicts those of any subset.
+
+        The standard errors are those of the expected gain on the validation rows at hand.
+        """
+        cheap = {one.name: one.estimate(problem, trainer, seed=seed) for one in self.scores}
+        tasks = tuple(sorted(problem.names))
+        scores = {name: affinity.with_tasks(tasks).matrix for name, affinity in cheap.items()}
+        campaign = _Campaign(trainer, tasks, scores, self.seeds, seed)
+        self._run(campaign)
+        model = campaign.model()
+        spread = co_occurrence_mean(_predicted(model, campaign.table.alone, survey(tasks, seed=seed)))
+        table = _predicted(model, campaign.table.alone, candidate_subsets(spread.matrix))
+        cost = sum((affinity.cost for affinity in cheap.values()), campaign.cost)
+        warnings = tuple(cautions.about_gains(spread))
+        affinity = Affinity(tasks, *spread, self.name, "gain", table, cost, warnings, self.citation, model)
+        return affinity.with_tasks(problem.names)
+
+    def _run(self, campaign: _Campaign) -> None:
+        tasks = len(campaign.tasks)
+        campaign.train(singles_and_all(tasks))
+        left = max(self._trainings(tasks) - len(campaign.mask), 0) if tasks > 2 else 0
+        for number in range(self.rounds):
+            count = left // self.rounds + (number < left % self.rounds)
+            if count:
+                campaign.train(campaign.first(count) if number == 0 else campaign.most_telling(count))
+
+    def _trainings(self, tasks: int) -> int:
+        tenth = round(0.8 * tasks * (tasks - 1) / 2)
+        mean_size = (2 + largest(tasks)) / 2
+        return self.trainings or round(min(max(tenth, tasks + 10), 10 * tasks, tasks + _OBSERVATIONS / mean_size))
+
+
+class _Campaign:
+    """The trainings so far, each with the next seed in turn."""
+
+    def __init__(
+        self, trainer: Trainer, tasks: tuple[str, ...], scores: dict[str, Floats], seeds: int, first_seed: int
+    ) -> None:
+        self.tasks, self.cost = tasks, Cost()
+        self.mask, self._losses = np.zeros((0, len(tasks)), dtype=bool), np.zeros((0, len(tasks)))
+        self._trainer, self._scores, self._seeds, self._first_seed = trainer, scores, seeds, first_seed
+
+    def train(self, mask: NDArray[np.bool_]) -> None:
+        """Train subsets."""
+        losses, cost = measure_losses(self._trainer, self.tasks, mask, self._turns(len(self.mask), len(mask)))
+        self.mask, self._losses = np.concatenate([self.mask, mask]), np.concatenate([self._losses, losses])
+        self.cost += cost
+
+    def first(self, count: int) -> NDArray[np.bool_]:
+        """Return subsets to begin with."""
+        return first_subsets(self.tasks, count, self._first_seed)
+
+    def most_telling(self, count: int) -> NDArray[np.bool_]:
+        """Return the subsets to go on with."""
+        return most_telling(self.model(), count, self._first_seed)
+
+    @property
+    def table(self) -> SubsetLosses:
+        """All losses so far; every training is a row."""
+        return SubsetLosses.from_seeds(self.tasks, self.mask, self._losses[None])
+
+    def model(self) -> GainProcess:
+        """Return what was learned so far."""
+        turns = self._turns(0, len(self.mask))
+        return GainProcess.fit(self.table, scores=self._scores, seeds=turns, seed=self._first_seed)
+
+    def _turns(self, start: int, count: int) -> NDArray[np.int64]:
+        return self._first_seed + np.arange(start, start + count) % self._seeds
+
+
+def _predicted(model: GainProcess, alone: Floats, mask: NDArray[np.bool_]) -> SubsetLosses:
+    """Return the losses that a model expects, on the level of the losses of single tasks."""
+    gain, error = model.predict(mask)
+    loss = alone * (1.0 - gain)
+    return SubsetLosses(model.tasks, mask, loss, error * np.abs(alone), np.full(len(mask), "estimated"))
