@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import combinations
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,8 @@ from numpy.typing import NDArray
 
 from cotrain.affinity.affinity import Affinity
 from cotrain.affinity.subset_losses import SubsetLosses
-from cotrain.errors import InputError, SolverError
+from cotrain.errors import InputError
 from cotrain.grouping.network_selection import NetworkSelection
-from cotrain.grouping.selection import facility_location
 from cotrain.grouping.selection.budget import CostBudget
 from cotrain.grouping.selection.candidate_networks import CandidateNetworks
 from cotrain.grouping.selection.constraints import Constraints
@@ -187,12 +185,3 @@ def test_all_contradictions_are_told_at_once() -> None:
     rules = Constraints(1, must_link=[("a", "b")], cannot_link=[("a", "b")])
     with pytest.raises(InputError, match="2 problems"):
         NetworkSelection(constraints=rules).group(AFFINITY)
-
-
-def test_a_solver_that_stops_is_an_error_with_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
-    def stop(*_: Any, **__: Any) -> SimpleNamespace:
-        return SimpleNamespace(x=None, status=4, message="numerical difficulties")
-
-    monkeypatch.setattr(facility_location, "milp", stop)
-    with pytest.raises(SolverError, match=r"status 4\): numerical difficulties"):
-        NetworkSelection(cost_budget=CostBudget(2.0)).group(AFFINITY)

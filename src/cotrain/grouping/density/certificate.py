@@ -17,7 +17,7 @@ from cotrain.grouping.matrices import Labels, Matrix
 Improve: TypeAlias = Callable[[NDArray[np.int64]], tuple[Labels, float]]
 """Local search: from partitions ``(starts, tasks)`` to the best local optimum and its value."""
 
-_STEPS, _MOST_CHECKS = 20, 20
+_FIRST_STEPS, _STEPS, _MOST_CHECKS = 40, 20, 20
 _STALLED = 0.1  # share of the remaining gap that the bound must close between checks
 _TRIANGLES_UP_TO = 500  # tasks; beyond, the steps they need take too long
 _TURN, _TURNS = 10, 5  # steps between two prices of triangles, prices between two searches for new ones
@@ -36,9 +36,9 @@ class Certificate:
     def tighten(self, improve: Improve, *, seed: int) -> str:
         """Solve the relaxation, then add triangle inequalities where that leaves a gap; return how it ended."""
         splitting = Splitting(self.relaxation)
-        for _ in range(_MOST_CHECKS):
+        for check in range(_MOST_CHECKS):
             before = self.bound
-            iterate = splitting.run(_STEPS)
+            iterate = splitting.run(_STEPS if check else _FIRST_STEPS)
             self._round(iterate.solution, improve, seed)
             self._lower(self.relaxation, iterate.multiplier)
             if self._is_close or self._stalled(before):

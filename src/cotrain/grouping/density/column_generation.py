@@ -110,9 +110,10 @@ class _Scaled:
         raise SolverError(f"column generation did not converge in {_MOST_ROUNDS} rounds (tasks: {self._tasks})")
 
     def _shares(self, incumbent: list[int]) -> tuple[Matrix, float]:
-        """Return prices to begin with: each subset's worth shared evenly among its tasks."""
+        """Return prices to begin with: each subset's worth shared evenly; none above zero where sharing is free."""
         members = (np.array(incumbent)[:, None] >> np.arange(self._tasks)) & 1
-        return (self.worth[incumbent] / members.sum(axis=1)) @ members, 0.0
+        shares = (self.worth[incumbent] / members.sum(axis=1)) @ members
+        return np.minimum(shares, 0.0) if self.cover else shares, 0.0
 
     def _priced(self, duals: Matrix, price: float) -> _Prices:
         """Return the reduced costs at any prices, and the bound that they prove (Lagrange)."""
@@ -144,7 +145,9 @@ class _Scaled:
             bounds=(0, 1 if self.cover else None), method="highs",
         )  # fmt: skip
         if answer.status != 0:
-            raise SolverError(f"the linear program of column generation stopped: {answer.message}")
+            raise SolverError(
+                f"HiGHS did not solve the linear program of columns (status {answer.status}): {answer.message}"
+            )
         duals = np.zeros(self._tasks + 1)
         duals[equal] = -answer.eqlin.marginals
         duals[~equal] = -answer.ineqlin.marginals * sign[~equal]
@@ -187,6 +190,8 @@ class _Scaled:
             options={"mip_rel_gap": 0.0},
         )
         if answer.status != 0:
-            raise SolverError(f"the integer program of column generation stopped: {answer.message}")
+            raise SolverError(
+                f"HiGHS did not solve the integer program of columns (status {answer.status}): {answer.message}"
+            )
         chosen: NDArray[np.bool_] = answer.x > 0.5
         return chosen
