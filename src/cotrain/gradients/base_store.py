@@ -227,5 +227,5 @@ def _collected(store: GradientStore, problem: Problem, fit: Fit, basis: Basis, t
 
 
 def _missing(store: GradientStore, problem: Problem, split: Split, task: str) -> int:
-    rows = int(problem.splits[split].observed[:, problem.names.index(task)].sum())
+    rows = int(problem.gradient_rows(split).observed[:, problem.names.index(task)].sum())
     return sum(map(len, store.missing(split, task, total=rows)))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from cotrain.gradients.bases.basis import Basis
-from cotrain.gradients.bases.directions import Directions, weight_of
+from cotrain.gradients.bases.directions import Directions
 from cotrain.gradients.bases.kronecker import Kronecker, Sides
 from cotrain.gradients.bases.parts import Full, Part, RankOne
 from cotrain.gradients.parameters import Shapes
@@ -91,8 +91,7 @@ class Capture(_Collector):
 
     def directions(self) -> Directions:
         """Return all rows captured so far."""
-        parts = {name: _joined(blocks) for name, blocks in self._blocks.items()}
-        return Directions(self.shapes, {n: _sharing(p, parts[weight_of(n, self.shapes)]) for n, p in parts.items()})
+        return Directions.of_blocks(self.shapes, self._blocks)
 
 
 class SideMoments(_Collector):
@@ -132,20 +131,6 @@ def _total(gradients: list[RowGradient]) -> Tensor:
     for gradient in gradients[1:]:
         total = total + gradient.dense()
     return total
-
-
-def _joined(blocks: list[Part]) -> Part:
-    alike = [block for block in blocks if isinstance(block, RankOne)]
-    if len(alike) == len(blocks):
-        return RankOne(torch.cat([b.left for b in alike], dim=1), torch.cat([b.right for b in alike], dim=1))
-    return Full(torch.cat([block.full().entries for block in blocks], dim=1))
-
-
-def _sharing(part: Part, owner: Part) -> Part:
-    """Return ``part`` with the left side of ``owner`` where both are equal, so that it is multiplied once."""
-    if isinstance(part, RankOne) and isinstance(owner, RankOne) and torch.equal(part.left, owner.left):
-        return RankOne(owner.left, part.right)
-    return part
 
 
 def _nearest_of_rank_one(matrices: Tensor, iterations: int = 12) -> tuple[Tensor, Tensor]:

@@ -32,8 +32,8 @@ def make_basis(
     Parameters
     ----------
     kind
-        * ``"landmarks"``: within the gradients of some training rows, the tasks' mean gradients, then the principal
-          directions;
+        * ``"landmarks"``: within the gradients of some training rows and the tasks' mean gradients, the directions
+          along which fits of subsets move and rows differ;
         * ``"kronecker"``: the same within the leading directions of both sides of every weight, the cheapest basis for
           convolutions and sequences;
         * ``"exact"``: the span of the gradients of all training rows, for few rows;

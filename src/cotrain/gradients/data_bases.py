@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import torch
@@ -13,18 +13,24 @@ from cotrain.gradients.bases import Basis, Directions, Fidelity, Kronecker, Prin
 from cotrain.gradients.bases.parts import RankOne
 from cotrain.gradients.captured import Capture, SideMoments
 from cotrain.gradients.engine import Engine
+from cotrain.gradients.fit_directions import fit_directions
+from cotrain.gradients.margins import linear_loss
 from cotrain.gradients.parameters import Shapes
-from cotrain.gradients.pulls import task_pulls
+from cotrain.gradients.pulls import pull_directions, task_pulls
 from cotrain.gradients.row_gradient import matrix_shape
+from cotrain.gradients.task_gradients import TaskGradients
 from cotrain.problem.problem import Problem
 from cotrain.problem.rows import Rows
 from cotrain.problem.task import Subset
 from cotrain.seeding import generator
 
 _FEWEST_LANDMARKS = 320
+_LANDMARKS_PER_TASK = 48
+_ENOUGH_LANDMARKS = 640
 _HELD_OUT = 64
 _FULL_NUMBERS = 64 * 2**20
 _SIDE_WIDTH = 16
+_LARGEST_RANK = 4
 _LARGEST_SIDE = 4096
 _ENOUGH_ENERGY = 0.9
 _WORTH_ITS_COST = 0.05
@@ -72,8 +78,9 @@ class DataBases:
         self, problem: Problem, network: nn.Module, subset: Subset, shapes: Shapes, *, dimension: int | None, seed: int
     ) -> None:
         self._network, self._tasks, self._shapes, self._dimension = network, problem.tasks_of(subset), shapes, dimension
+        self._seed = seed
         self._rows = problem.gradient_rows("train").columns([problem.names.index(name) for name in subset])
-        count = len(self._rows) * len(subset) if dimension is None else max(_FEWEST_LANDMARKS, 2 * dimension)
+        count = len(self._rows) * len(subset) if dimension is None else _landmarks(len(subset), dimension)
         held_out = min(_HELD_OUT, max(_FULL_NUMBERS // _entries(shapes), 8)) if dimension else 0
         self._draw = draw_landmarks(self._rows, subset, count=count, held_out=held_out, seed=seed)
         self._plan = Engine(network, self._tasks, Capture(shapes, full=True), self._rows).plan
@@ -93,14 +100,27 @@ class DataBases:
         return landmarks if landmarks.energy > kronecker.energy + _WORTH_ITS_COST else kronecker
 
     def landmarks(self) -> Principal:
-        """Return the principal directions of the landmarks' gradients."""
-        return self._principal(self._capture(self._draw.used, full=self._full_fits()))
+        """Return the directions that serve fits best within the gradients of landmarks and the tasks' pulls."""
+        captured = self._capture(self._draw.used, full=self._full_fits())
+        if self._dimension is None:
+            return Principal.spanning(captured)
+        rank = min(max(self._dimension // len(self._tasks), 1), _LARGEST_RANK)
+        for pulls in self._pulls():
+            captured = captured.beside(pull_directions(pulls, self._shapes, rank=rank))
+        return self._principal(captured)
 
     def kronecker(self) -> Principal:
-        """Return the principal directions within the leading directions of both sides of every weight."""
+        """Return the directions that serve fits best within the leading directions of both sides of every weight."""
         moments = SideMoments(self._shapes)
         self._run(moments, self._draw.used)
         return self._principal(moments.kronecker(_SIDE_WIDTH))
+
+    def _pulls(self) -> Iterator[dict[str, Tensor]]:
+        """Yield the pulls of as many tasks as fit into memory at once."""
+        tasks, at_once = range(len(self._tasks)), max(_FULL_NUMBERS // _entries(self._shapes), 1)
+        for start in tasks[::at_once]:
+            wanted = tasks[start : start + at_once]
+            yield task_pulls(self._network, self._tasks, self._rows, self._shapes, wanted=wanted)
 
     def _capture(self, samples: Mapping[int, Tensor], *, full: bool) -> Directions:
         capture = Capture(self._shapes, full=full)
@@ -111,26 +131,33 @@ class DataBases:
         return _entries(self._shapes) * sum(map(len, self._draw.used.values())) <= _FULL_NUMBERS
 
     def _principal(self, inner: Directions | Kronecker) -> Principal:
-        coordinates = self._run(inner, self._draw.used)
-        if self._dimension is None:
-            return Principal.of_rows(inner, coordinates, dimension=len(coordinates))
-        pulls = inner.apply(task_pulls(self._network, self._tasks, self._rows, self._shapes))
-        basis = Principal.of_rows(inner, coordinates, dimension=self._dimension, pulls=pulls)
+        whole = Principal.spanning(inner)
+        rows = self._run(whole, self._draw.used)
+        pulls = torch.cat([whole.apply(pulls) for pulls in self._pulls()])[list(rows)]
+        directions = fit_directions(list(rows.values()), pulls, dimension=self._dimension or 1, seed=self._seed)
+        basis = whole.restricted(directions)
         if self._exact is not None:
-            basis.fidelity = Fidelity.of(self._run(basis, self._draw.held_out), self._exact)
+            held_out = torch.cat([task.features for task in self._run(basis, self._draw.held_out).values()])
+            basis.fidelity = Fidelity.of(held_out, self._exact)
         return basis
 
-    def _run(self, basis: Basis, samples: Mapping[int, Tensor]) -> Tensor:
-        """Return the coordinates of the rows, task by task."""
+    def _run(self, basis: Basis, samples: Mapping[int, Tensor]) -> dict[int, TaskGradients]:
+        """Return the linearised rows of those tasks that have some."""
         engine = Engine(self._network, self._tasks, basis, self._rows, plan=self._plan)
-        home = next(self._network.parameters()).device
-        parts = [
-            engine.run(self._rows.take(index).to(home), [column])[0].features
-            for column, sample in samples.items()
-            if len(sample)
+        return {column: self._task_rows(engine, column, sample) for column, sample in samples.items() if len(sample)}
+
+    def _task_rows(self, engine: Engine, column: int, sample: Tensor) -> TaskGradients:
+        blocks = [
+            engine.run(self._rows.take(index).to(engine.device), [column])[0]
             for index in torch.split(sample, engine.micro_batch)
         ]
-        return torch.cat(parts) if parts else torch.zeros(0, basis.dimension)
+        features, offset = (torch.cat(parts) for parts in zip(*blocks, strict=True))
+        return TaskGradients(features, offset, sample, linear_loss(self._tasks[column]))
+
+
+def _landmarks(tasks: int, dimension: int) -> int:
+    """Return how many rows show the curvature of every task well enough (measured in benchmarks/gradients.py)."""
+    return max(_FEWEST_LANDMARKS, min(_LANDMARKS_PER_TASK * tasks, _ENOUGH_LANDMARKS), 2 * dimension)
 
 
 def _entries(shapes: Shapes) -> int:

@@ -23,8 +23,10 @@ _MOST_GRADIENTS = 200_000
 _BATCH = 256
 
 
-def task_pulls(network: nn.Module, tasks: Sequence[Task], rows: Rows, shapes: Shapes) -> dict[str, Tensor]:
-    """Return the gradient ``(tasks, *shape)`` of every task's mean loss, by parameter.
+def task_pulls(
+    network: nn.Module, tasks: Sequence[Task], rows: Rows, shapes: Shapes, *, wanted: Sequence[int] | None = None
+) -> dict[str, Tensor]:
+    """Return the gradient ``(tasks, *shape)`` of every task's mean loss, or those at some positions, by parameter.
 
     Cost: a forward pass over the rows and a backward pass for every task; beyond 200,000 pairs of a row and a task an
     even share of the rows stands for all.
@@ -33,11 +35,12 @@ def task_pulls(network: nn.Module, tasks: Sequence[Task], rows: Rows, shapes: Sh
     home = next(network.parameters()).device
     used = rows.take(torch.arange(0, len(rows), step))
     share = used.observed.sum(dim=0).clamp_min(1).to(home)
+    positions = range(len(tasks)) if wanted is None else wanted
     with inference(network), torch.enable_grad():
         leaves = {name: network.get_parameter(name).detach().clone().requires_grad_() for name in shapes}
-        pulls = {name: torch.zeros(len(tasks), *shape, device=home) for name, shape in shapes.items()}
+        pulls = {name: torch.zeros(len(positions), *shape, device=home) for name, shape in shapes.items()}
         for index in torch.split(torch.arange(len(used)), _BATCH):
-            _add(pulls, network, tasks, leaves, used.take(index).to(home), share)
+            _add(pulls, network, tasks, leaves, used.take(index).to(home), share, positions)
     return pulls
 
 
@@ -48,15 +51,17 @@ def _add(
     leaves: dict[str, Tensor],
     rows: Rows,
     share: Tensor,
+    positions: Sequence[int],
 ) -> None:
     parts = split_outputs(tasks, functional_call(network, leaves, (rows.inputs,)))
-    for position, task in enumerate(tasks):
+    for place, position in enumerate(positions):
+        task = tasks[position]
         own = {task.name: parts[task.name]}
         loss = row_losses([task], own, rows.targets[:, position, None]).sum() / share[position]
         found = torch.autograd.grad(loss, list(leaves.values()), retain_graph=True, allow_unused=True)
         for name, gradient in zip(leaves, found, strict=True):
             if gradient is not None:
-                pulls[name][position] += gradient
+                pulls[name][place] += gradient
 
 
 def pull_directions(pulls: Mapping[str, Tensor], shapes: Shapes, *, rank: int) -> Directions:
@@ -68,7 +73,7 @@ def pull_directions(pulls: Mapping[str, Tensor], shapes: Shapes, *, rank: int) -
     for names in groups.values():
         matrices = [pulls[name].reshape(-1, *matrix_shape(shapes[name])) for name in names]
         left, right = _leading_pairs(torch.cat(matrices, dim=2), rank)
-        sides = right.split([matrix.shape[2] for matrix in matrices], dim=0)
+        sides = torch.split(right, [matrix.shape[2] for matrix in matrices])
         parts |= {name: RankOne(left, side) for name, side in zip(names, sides, strict=True)}
     return Directions(shapes, {name: parts[name] for name in shapes})
 

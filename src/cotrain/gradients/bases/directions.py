@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -32,6 +32,18 @@ class Directions(Basis):
     def __init__(self, shapes: Shapes, parts: Mapping[str, Part]) -> None:
         super().__init__(shapes)
         self.parts = dict(parts)
+
+    @classmethod
+    def of_blocks(cls, shapes: Shapes, blocks: Mapping[str, Sequence[Part]]) -> Directions:
+        """Return all directions of the blocks, given for every parameter in the same order."""
+        parts = {name: _joined(own) for name, own in blocks.items()}
+        return Directions(
+            shapes, {name: _sharing(part, parts[weight_of(name, shapes)]) for name, part in parts.items()}
+        )
+
+    def beside(self, other: Directions) -> Directions:
+        """Return these directions and then those of ``other``."""
+        return Directions.of_blocks(self.shapes, {name: [part, other.parts[name]] for name, part in self.parts.items()})
 
     @property
     def dimension(self) -> int:
@@ -131,3 +143,17 @@ def weight_of(name: str, shapes: Shapes) -> str:
 def _signs(entries: int, directions: int, stream: torch.Generator) -> Tensor:
     bits = torch.randint(0, 2, (entries, directions), generator=stream, dtype=torch.int8)
     return bits.float().mul_(2).sub_(1)
+
+
+def _joined(blocks: Sequence[Part]) -> Part:
+    alike = [block for block in blocks if isinstance(block, RankOne)]
+    if len(alike) == len(blocks):
+        return RankOne(torch.cat([b.left for b in alike], dim=1), torch.cat([b.right for b in alike], dim=1))
+    return Full(torch.cat([block.full().entries for block in blocks], dim=1))
+
+
+def _sharing(part: Part, owner: Part) -> Part:
+    """Return ``part`` with the left side of ``owner`` where both are equal, so that it is multiplied once."""
+    if isinstance(part, RankOne) and isinstance(owner, RankOne) and torch.equal(part.left, owner.left):
+        return RankOne(owner.left, part.right)
+    return part

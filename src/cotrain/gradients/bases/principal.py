@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from cotrain.gradients.bases.basis import Basis
@@ -34,38 +33,18 @@ class Principal(Basis):
         self.fidelity: Fidelity | None = None
 
     @classmethod
-    def of_rows(
-        cls, inner: Directions | Kronecker, coordinates: Tensor, *, dimension: int, pulls: Tensor | None = None
-    ) -> Principal:
-        """Return directions that serve fits to rows like these.
+    def spanning(cls, inner: Directions | Kronecker) -> Principal:
+        """Return an orthonormal basis of all that ``inner`` spans, but for what rounding has lost."""
+        like = next(iter(inner.tensors.values()))
+        if isinstance(inner, Kronecker):
+            return cls(inner, torch.eye(inner.dimension).to(like))
+        values, vectors = torch.linalg.eigh(inner.gram().double())
+        kept = values > 1e-7 * values[-1]
+        return cls(inner, (vectors[:, kept] * values[kept].rsqrt()).to(like))
 
-        The inner basis is made orthonormal first; directions that it cannot tell apart are dropped. Up to half of the
-        dimension goes to the tasks' pulls: near a trained model these are small beside the rows' gradients, and every
-        fit starts along them. The rest are the principal directions of what is left, without centring.
-
-        Parameters
-        ----------
-        inner
-            The other basis.
-        coordinates
-            ``(rows, inner.dimension)`` of rows' gradients.
-        dimension
-            The most directions.
-        pulls
-            ``(tasks, inner.dimension)`` of the gradients of the tasks' mean losses.
-        """
-        white = _whitening(inner.gram().to(coordinates).double()) if isinstance(inner, Directions) else None
-
-        def orthonormal(raw: Tensor) -> Tensor:
-            return raw.double() if white is None else raw.double() @ white
-
-        rows = orthonormal(coordinates)
-        chosen = rows.new_zeros(rows.shape[1], 0)
-        if pulls is not None:
-            chosen = _leading(F.normalize(orthonormal(pulls)), dimension // 2)
-        rest = _leading(rows - rows @ chosen @ chosen.T, dimension - chosen.shape[1])
-        directions = torch.cat([chosen, rest], dim=1)
-        return cls(inner, (directions if white is None else white @ directions).to(coordinates.dtype))
+    def restricted(self, directions: Tensor) -> Principal:
+        """Return the basis of some directions, ``(d, fewer)`` with orthonormal columns."""
+        return Principal(self.inner, (self.mixing.double() @ directions.double()).to(self.mixing))
 
     @property
     def energy(self) -> float:
@@ -112,19 +91,3 @@ class Principal(Basis):
     def to(self, like: Tensor) -> Principal:
         """Return the same basis on another device, in another precision."""
         return Principal(self.inner.to(like), self.mixing.to(like))
-
-
-def _whitening(gram: Tensor) -> Tensor:
-    """Return ``W (r, rank)`` with ``W' gram W = 1``, without the directions that rounding has lost."""
-    values, vectors = torch.linalg.eigh(gram)
-    kept = values > 1e-7 * values[-1]
-    whitening: Tensor = vectors[:, kept] * values[kept].rsqrt()
-    return whitening
-
-
-def _leading(rows: Tensor, most: int) -> Tensor:
-    """Return up to ``most`` principal directions of ``rows`` as columns."""
-    _, sizes, directions = torch.linalg.svd(rows, full_matrices=False)
-    kept = int((sizes[:most] > 1e-6 * sizes[0]).sum())
-    leading: Tensor = directions[:kept].T
-    return leading
