@@ -18,6 +18,6 @@ def test_the_dendrogram_is_that_of_the_groups(linkage: Linkage) -> None:
     tree, leaves = np.array(grouping.diagnostics["linkage"]), grouping.diagnostics["leaves"]
     drawn = dendrogram(tree, labels=leaves, no_plot=True)
     assert sorted(drawn["ivl"]) == sorted(affinity.tasks)
-    labels = dict(zip(leaves, cut_tree(tree, n_clusters=3).ravel().tolist(), strict=True))
+    labels = dict(zip(leaves, cut_tree(tree, n_clusters=[3]).ravel().tolist(), strict=True))
     groups = {tuple(task for task in leaves if labels[task] == label) for label in range(3)}
     assert groups == set(grouping.groups)
