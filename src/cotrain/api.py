@@ -19,11 +19,14 @@ from cotrain.evaluation.scores import evaluate
 from cotrain.evaluation.trained import TrainedGroups
 from cotrain.grouping.base import Grouper
 from cotrain.grouping.grouping import Grouping
-from cotrain.grouping.registry import GROUPERS
+from cotrain.grouping.registry import AUTO, GROUPERS, default_grouper
 from cotrain.problem.problem import Problem
 from cotrain.training.trainer import Trainer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cotrain.training.callbacks import Callback
     from cotrain.training.progress import Progress
 
 __all__ = ["environment", "estimate", "evaluate", "group", "report", "train"]
@@ -32,7 +35,7 @@ __all__ = ["environment", "estimate", "evaluate", "group", "report", "train"]
 def estimate(
     problem: Problem,
     *,
-    method: str | Estimator = "grad-tag",
+    method: str | Estimator = "calibrated",
     seed: int = 0,
     folder: str | Path | None = None,
     device: str = "cpu",
@@ -71,7 +74,7 @@ def estimate(
     return method.estimate(problem, trainer, seed=seed)
 
 
-def group(affinity: Affinity, *, networks: int | None = None, method: str | Grouper = "average-density") -> Grouping:
+def group(affinity: Affinity, *, networks: int | None = None, method: str | Grouper = "auto") -> Grouping:
     """Choose which tasks train together.
 
     Parameters
@@ -83,6 +86,7 @@ def group(affinity: Affinity, *, networks: int | None = None, method: str | Grou
         held-out subset losses favour them; clusterers take it as their number of clusters.
     method
         Name of a grouper, or a grouper with parameters of your own (then ``networks`` is the grouper's business).
+        ``"auto"``: network selection where the affinity predicts the gains of any subset, else average density.
 
     Examples
     --------
@@ -93,8 +97,10 @@ def group(affinity: Affinity, *, networks: int | None = None, method: str | Grou
     """
     if networks is not None:
         checks.within("networks", networks, 1, len(affinity.tasks))
+    if method == AUTO:
+        return default_grouper(affinity, networks).group(affinity)
     if isinstance(method, str):
-        checks.one_of("method", method, tuple(GROUPERS))
+        checks.one_of("method", method, (AUTO, *GROUPERS))
         return GROUPERS[method](networks=networks).group(affinity)
     if networks is not None:
         raise InputError("`networks` belongs in the constructor of a grouper that you pass as `method`. Give it there.")
@@ -112,6 +118,7 @@ def train(
     folder: str | Path | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
+    watchers: Sequence[Callback] = (),
 ) -> TrainedGroups:
     """Train the groups beside all-in-one, one network per task and random groups, and judge them on test rows.
 
@@ -131,6 +138,8 @@ def train(
         The affinity the grouping came from; the report sets it beside what was measured.
     folder, device, progress
         As in :func:`estimate`.
+    watchers
+        Hear of every training, such as :class:`cotrain.training.TensorBoardWriter`.
 
     Examples
     --------
@@ -145,7 +154,7 @@ def train(
     checks.at_least("seeds", seeds, 1)
     checks.at_least("random_draws", random_draws, 1)
     refuse_unserved(problem, grouping)
-    trainer = Trainer(problem, folder=_path(folder), device=device, progress=progress)
+    trainer = Trainer(problem, folder=_path(folder), device=device, progress=progress, watchers=watchers)
     chosen = range(first_seed, first_seed + seeds)
     judged = judge(trainer, grouping, seeds=chosen, random_draws=random_draws)
     settings = {**environment(problem, device), "seeds": list(chosen), "random_draws": random_draws}

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cotrain.affinity.grad_tag import GradTAG
+from cotrain.affinity.calibrated import Calibrated
 from cotrain.affinity.registry import ESTIMATORS
 from cotrain.cli.main import main
 
@@ -32,17 +32,16 @@ def _run(source: Path, out: Path, *more: str) -> int:
 
 
 @dataclass(frozen=True)
-class QuickGradTAG(GradTAG):
-    """One base and few coordinates: the command line is tested here, not the estimate."""
+class QuickCalibrated(Calibrated):
+    """Few trainings: the command line is tested here, not the estimate."""
 
-    bases: int = 1
-    projection_dim: int = 8
-    strength: float | None = 1e-3
+    trainings: int | None = 6
 
 
 @pytest.fixture(autouse=True)
 def _quick_estimates(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ESTIMATORS, GradTAG.name, QuickGradTAG)
+    monkeypatch.setitem(ESTIMATORS, Calibrated.name, QuickCalibrated)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # the command would set it for the rest of the session
 
 
 @pytest.fixture
@@ -64,7 +63,7 @@ def _finished_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished")
     small_table().to_csv(folder / "table.csv", index=False)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(ESTIMATORS, GradTAG.name, QuickGradTAG)
+        patch.setitem(ESTIMATORS, Calibrated.name, QuickCalibrated)
         assert _run(folder / "table.csv", folder / "run") == 0
     return folder
 

@@ -29,7 +29,7 @@ def first_subsets(tasks: Sequence[str], count: int, seed: int) -> NDArray[np.boo
 
     Examples
     --------
-    >>> first_subsets("abcdef", 8, seed=0).sum(axis=1).tolist()
+    >>> first_subsets(list("abcdef"), 8, seed=0).sum(axis=1).tolist()
     [2, 2, 3, 3, 4, 4, 5, 5]
     """
     sizes = np.linspace(2, largest(len(tasks)), count).round().astype(int)

@@ -37,8 +37,8 @@ class RunSettings:
     """
 
     problem: Mapping[str, Any] = field(default_factory=dict)
-    estimator: str = "grad-tag"
-    grouper: str = "average-density"
+    estimator: str = "calibrated"
+    grouper: str = "auto"
     networks: int | None = None
     groups: tuple[tuple[str, ...], ...] = ()
     serving: Mapping[str, int] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class RunSettings:
         """Refuse bad values, all at once, before any data is read."""
         from cotrain.affinity.registry import ESTIMATORS
         from cotrain.execution.devices import find_device
-        from cotrain.grouping.registry import GROUPERS
+        from cotrain.grouping.registry import AUTO, GROUPERS
 
         networks = 1 if self.networks is None else self.networks
         rules: tuple[Callable[[], object], ...] = (
@@ -75,7 +75,7 @@ class RunSettings:
             lambda: checks.at_least("random_draws", self.random_draws, 1),
             lambda: checks.at_least("seed", self.seed, 0),
             lambda: checks.one_of("estimator", self.estimator, tuple(ESTIMATORS)),
-            lambda: checks.one_of("grouper", self.grouper, tuple(GROUPERS)),
+            lambda: checks.one_of("grouper", self.grouper, (AUTO, *GROUPERS)),
             lambda: find_device(self.device),
         )
         found = checks.Findings()

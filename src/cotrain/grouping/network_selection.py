@@ -19,8 +19,8 @@ from cotrain.grouping.selection.networks import Bools, Selection
 from cotrain.grouping.selection.solver import Effort, choose_among, choose_groups
 from cotrain.grouping.selection.terms import Terms
 
-Source: TypeAlias = Literal["affinity", "subset losses"]
-SOURCES: tuple[Source, ...] = ("affinity", "subset losses")
+Source: TypeAlias = Literal["auto", "affinity", "subset losses"]
+SOURCES: tuple[Source, ...] = ("auto", "affinity", "subset losses")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class NetworkSelection:
         Group size, linked tasks, required helpers.
     source
         ``"affinity"`` scores any group by the formula above; ``"subset losses"`` chooses among the subsets whose
-        losses the affinity carries.
+        losses the affinity carries. ``"auto"``: the losses where they come from a model of all subsets' gains, which
+        knows more than a matrix can say.
     measure
         For subset losses: ``"gain"`` or ``"loss"``.
     alone
@@ -101,7 +102,7 @@ class NetworkSelection:
     networks: int | None = None
     cost_budget: CostBudget | None = None
     constraints: Constraints = field(default_factory=Constraints)
-    source: Source = "affinity"
+    source: Source = "auto"
     measure: Measure = "gain"
     alone: Alone = "auto"
     normalisation: Normalisation = "none"
@@ -145,7 +146,7 @@ class NetworkSelection:
         SolverError
             When the solver stops without an answer.
         """
-        if self.source == "subset losses":
+        if self.source == "subset losses" or (self.source == "auto" and affinity.model is not None):
             return self.choose(self._candidates(affinity))
         ordered = affinity.with_tasks(sorted(affinity.tasks))
         scores = group_scores(

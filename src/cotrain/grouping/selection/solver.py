@@ -21,6 +21,7 @@ from cotrain.grouping.selection.terms import Terms
 from cotrain.grouping.selection.toggle_search import ToggleSearch
 
 _PARTITION_UNITS = 12  # up to here dynamic programming over served sets is fastest
+_MILP_NETWORKS = 2500  # up to here an integer program takes a list as it is
 _LISTED_TASKS = 16  # up to here all groups fit in a list, as a cost that is any function needs it
 _ENUMERATED_TASKS = 24  # up to here all groups can be looked at
 _BOUNDED_TASKS = 150  # up to here branch-and-bound pricing is worth its time
@@ -60,6 +61,8 @@ def choose_among(networks: Networks, terms: Terms, effort: Effort) -> Selection 
     _require_servable(networks, terms)
     if networks.values.shape[1] <= _PARTITION_UNITS and len(terms.limits) == 1:
         return choose_by_partition(networks, terms.networks)
+    if len(networks) <= _MILP_NETWORKS:
+        return choose_by_milp(networks, terms.limits, time_limit=effort.time_limit)
     return _finish(ListedPricer(networks), _start(_favourites(networks), terms), terms, effort)
 
 
