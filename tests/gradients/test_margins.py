@@ -1,10 +1,8 @@
-import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cotrain.errors import InputError
 from cotrain.gradients.margins import linear_loss, margins
 from cotrain.problem.losses import row_losses
 from cotrain.problem.task import Task
@@ -30,6 +28,16 @@ def test_outputs_may_come_by_name() -> None:
     torch.testing.assert_close(found, torch.tensor([[2.0, 2.0]]))
 
 
-def test_a_loss_of_its_own_is_refused() -> None:
-    with pytest.raises(InputError, match=r"Task 'a' has a `loss` of its own"):
-        linear_loss(Task("a", loss=lambda outputs, _: outputs[:, 0]))
+@given(st.lists(st.floats(1e-6, 80), min_size=1, max_size=6))
+@settings(max_examples=40, deadline=None)
+def test_a_loss_of_its_own_has_the_margin_whose_logistic_loss_it_is(values: list[float]) -> None:
+    task = Task("a", "regression", loss=lambda outputs, targets: (outputs[:, 0] - targets).abs())
+    outputs, targets = torch.tensor(values)[:, None], torch.zeros(len(values), 1)
+    found = margins((task,), outputs, targets)
+    assert linear_loss(task) == "logistic"
+    torch.testing.assert_close(F.softplus(-found.double()), outputs.double(), rtol=1e-4, atol=1e-8)
+
+
+def test_a_negative_loss_has_no_margin() -> None:
+    task = Task("a", loss=lambda outputs, _: outputs[:, 0])
+    assert margins((task,), torch.tensor([[-0.1]]), torch.ones(1, 1)).isnan().all()

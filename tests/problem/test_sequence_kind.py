@@ -30,7 +30,9 @@ def test_loss_of_the_margin_is_the_loss_of_the_row(values: list[float]) -> None:
 def test_perplexity_is_that_of_the_observed_rows() -> None:
     losses = torch.tensor([1.0, 2.0, 9.0])
     outputs = -torch.log(torch.expm1(losses))[:, None]
-    assert task_metric(TASK, outputs, torch.tensor([1.0, 1.0, MISSING])) == pytest.approx(math.exp(1.5), rel=1e-5)
+    targets = torch.tensor([1.0, 1.0, MISSING])
+    assert task_metric(TASK, outputs, targets) == pytest.approx(math.exp(1.5), rel=1e-5)
+    assert task_metric(Task("story", "sequence", metric="loss"), outputs, targets) == pytest.approx(1.5, rel=1e-5)
 
 
 def test_a_column_of_a_table_is_no_sequence() -> None:

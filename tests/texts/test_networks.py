@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from cotrain.models.text import AdaptedNetwork
-from cotrain.models.text.language import LanguageNetwork, margin_of_loss, token_losses
-from cotrain.problem import SPLITS, Problem, Task, row_losses
+from cotrain.models.text.language import LanguageNetwork, token_losses
+from cotrain.problem import SPLITS, Problem, Task, margin_of_loss, row_losses
 from cotrain.problem.rows import Rows, select
 from cotrain.seeding import seeded
 from cotrain.training.ledger import network_digest

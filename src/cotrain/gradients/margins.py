@@ -7,26 +7,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from cotrain.errors import InputError
 from cotrain.gradients.task_gradients import LinearLoss
-from cotrain.problem.losses import Outputs, split_outputs
+from cotrain.problem.losses import Outputs, margin_of_loss, split_outputs
 from cotrain.problem.task import Task
 
 
 def linear_loss(task: Task) -> LinearLoss:
-    """Return the loss of the task's linearised rows.
-
-    Raises
-    ------
-    InputError
-        When the task replaces its kind's loss: no margin is known for it.
-    """
-    if task.loss is not None:
-        raise InputError(
-            f"Task '{task.name}' has a `loss` of its own, and no margin is known for it: it cannot be linearised. "
-            "Leave `loss` unset or use an estimator that trains subsets."
-        )
-    return "square" if task.kind == "regression" else "logistic"
+    """Return the loss of the task's linearised rows."""
+    return "square" if task.kind == "regression" and task.loss is None else "logistic"
 
 
 def margins(tasks: Sequence[Task], outputs: Outputs, targets: Tensor) -> Tensor:
@@ -35,9 +23,10 @@ def margins(tasks: Sequence[Task], outputs: Outputs, targets: Tensor) -> Tensor:
     * binary, :math:`y = \pm 1`: :math:`m = y f(x)`;
     * multiclass: :math:`m = z_y - \log \sum_{c \ne y} e^{z_c}`;
     * sequence: what the network returns, a margin already;
+    * a loss of the task's own: :func:`~cotrain.problem.losses.margin_of_loss`;
     * regression: the residual :math:`f(x) - y`.
 
-    The cross-entropy of the first three is :math:`\log(1 + e^{-m})` exactly, the loss of the last is its square.
+    The loss of all but the last is :math:`\log(1 + e^{-m})` exactly, that of the last is its square.
 
     Parameters
     ----------
@@ -64,6 +53,8 @@ def margin_columns(tasks: Sequence[Task], outputs: Outputs, targets: Tensor) -> 
 
 
 def _margin(task: Task, output: Tensor, target: Tensor) -> Tensor:
+    if task.loss is not None:
+        return margin_of_loss(task.loss(output, target))
     if task.kind == "multiclass":
         chosen = target.long()[:, None]
         others = output.scatter(1, chosen, float("-inf"))

@@ -1,7 +1,7 @@
 """What is learned: tasks, their data, and how to build and train a network for any subset of them."""
 
 from cotrain.problem.encoding import Encoder, Standardiser
-from cotrain.problem.losses import Outputs, output_columns, row_losses, split_outputs
+from cotrain.problem.losses import Outputs, margin_of_loss, output_columns, row_losses, split_outputs
 from cotrain.problem.metrics import LOWER_IS_BETTER, task_metric
 from cotrain.problem.options import NetworkOptions, TrainingOptions
 from cotrain.problem.problem import SPLITS, NetworkFactory, Problem, Split
@@ -31,6 +31,7 @@ __all__ = [
     "TableEncoder",
     "Task",
     "TrainingOptions",
+    "margin_of_loss",
     "output_columns",
     "row_losses",
     "split_outputs",

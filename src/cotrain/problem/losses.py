@@ -14,6 +14,8 @@ from cotrain.problem.task import Task
 
 Outputs: TypeAlias = Tensor | Mapping[str, Tensor]
 """What a network returns: ``(n, sum of widths)`` in task order, or one tensor per task name."""
+_LEAST_LOSS = 1e-30
+"""Below, a loss is rounded away in single precision."""
 
 
 def output_columns(tasks: Sequence[Task]) -> dict[str, slice]:
@@ -73,6 +75,21 @@ def row_losses(tasks: Sequence[Task], outputs: Outputs, targets: Tensor) -> Tens
     [[4.0], [0.0]]
     """
     return RowLosses(tasks)(outputs, targets)
+
+
+def margin_of_loss(loss: Tensor) -> Tensor:
+    r"""Return the margin :math:`u` whose logistic loss :math:`\log(1 + e^{-u})` is ``loss``, elementwise.
+
+    So any loss that is not negative can be linearised like a classification's: exact in value and first derivative.
+    Of a negative one it is NaN.
+
+    Examples
+    --------
+    >>> F.softplus(-margin_of_loss(torch.tensor([1e-12, 0.5, 300.0])))
+    tensor([1.0000e-12, 5.0000e-01, 3.0000e+02])
+    """
+    floor = loss.clamp_min(_LEAST_LOSS)
+    return torch.where(loss < 0, torch.nan, -floor - torch.log(-torch.expm1(-floor)))
 
 
 class RowLosses:

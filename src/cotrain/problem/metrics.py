@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
@@ -10,7 +12,7 @@ from torch import Tensor
 from cotrain.problem.task import Task
 from sklearn import metrics as sk
 
-LOWER_IS_BETTER = frozenset({"mae", "rmse", "perplexity"})
+LOWER_IS_BETTER = frozenset({"mae", "rmse", "perplexity", "loss"})
 
 
 def task_metric(task: Task, outputs: Tensor, targets: Tensor) -> float:
@@ -33,7 +35,8 @@ def task_metric(task: Task, outputs: Tensor, targets: Tensor) -> float:
     observed = ~torch.isnan(targets)
     predicted, true = outputs[observed].double().cpu().numpy(), targets[observed].double().cpu().numpy()
     if task.kind == "sequence":
-        return float(F.softplus(-outputs[observed].double()).mean().exp())
+        loss = float(F.softplus(-outputs[observed].double()).mean())
+        return math.exp(loss) if task.metric == "perplexity" else loss
     if task.kind == "regression":
         return _regression_metric(task, predicted[:, 0], true)
     if task.metric in {"auc", "average_precision"}:

@@ -22,7 +22,7 @@ METRICS: dict[Kind, tuple[str, ...]] = {
     "binary": ("auc", "accuracy", "f1", "average_precision"),
     "multiclass": ("accuracy", "f1"),
     "regression": ("r2", "mae", "rmse"),
-    "sequence": ("perplexity",),
+    "sequence": ("perplexity", "loss"),
 }
 """Metrics by kind; the first is the default."""
 
@@ -37,9 +37,9 @@ class Task:
         Unique within its problem.
     kind
         ``"binary"`` (targets 0/1, cross-entropy), ``"multiclass"`` (targets 0..classes-1, cross-entropy),
-        ``"regression"`` (standardised targets, squared error) or ``"sequence"`` (targets 1 where a row is the task's;
-        the network, which sees the tokens, returns a margin :math:`u` whose loss :math:`\log(1 + e^{-u})` is the
-        cross-entropy of the row's tokens).
+        ``"regression"`` (standardised targets, squared error) or ``"sequence"``: a row is many predictions (tokens,
+        pixels) that the network, which sees what is true, turns into the margin :math:`u` whose loss
+        :math:`\log(1 + e^{-u})` is that of the row (:func:`~cotrain.problem.losses.margin_of_loss`); targets are 1.
     classes
         Number of classes of a multiclass task.
     metric

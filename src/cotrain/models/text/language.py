@@ -10,11 +10,10 @@ from torch import Tensor, nn
 
 from cotrain.models.text.adapted import AdaptedNetwork
 from cotrain.models.text.padding import IGNORED
+from cotrain.problem.losses import margin_of_loss
 from cotrain.problem.task import Task
 
 _NUMBERS_AT_ONCE = 2**26
-_LEAST_LOSS = 1e-30
-"""Below, a loss is rounded away in single precision."""
 
 
 class LanguageNetwork(AdaptedNetwork):
@@ -60,15 +59,3 @@ def token_losses(logits: Tensor, tokens: Tensor) -> Tensor:
     values = logits.float()
     others = values.scatter(-1, chosen, -torch.inf).logsumexp(dim=-1)
     return F.softplus(others - values.gather(-1, chosen)[..., 0])
-
-
-def margin_of_loss(loss: Tensor) -> Tensor:
-    r"""Return the margin :math:`u` with :math:`\log(1 + e^{-u})` equal to ``loss``.
-
-    Examples
-    --------
-    >>> F.softplus(-margin_of_loss(torch.tensor([1e-12, 0.5, 300.0])))
-    tensor([1.0000e-12, 5.0000e-01, 3.0000e+02])
-    """
-    loss = loss.clamp_min(_LEAST_LOSS)
-    return -loss - torch.log(-torch.expm1(-loss))
