@@ -51,7 +51,18 @@ _HOMES = {
     "train": "cotrain.api",
 }
 _ROOMS = frozenset(
-    {"affinity", "errors", "evaluation", "gradients", "grouping", "models", "problem", "reporting", "training"}
+    {
+        "affinity",
+        "errors",
+        "evaluation",
+        "gradients",
+        "grouping",
+        "models",
+        "problem",
+        "reporting",
+        "sklearn",
+        "training",
+    }
 )
 
 
