@@ -24,6 +24,7 @@ from cotrain.grouping.base import Grouper
 from cotrain.grouping.grouping import Grouping
 from cotrain.problem.options import NetworkOptions, TrainingOptions
 from cotrain.problem.problem import Problem
+from cotrain.problem.readers.options import ReaderOptions
 from cotrain.problem.targets import Target
 from cotrain.problem.validation import listed
 from cotrain.sklearn import storage
@@ -83,12 +84,12 @@ class TaskGroupingEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn
         InputError
             When a parameter or the labels cannot be used.
         """
-        self._check_parameters()
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
         matrix = self._inputs(X, reset=True)
         check_consistent_length(matrix, y)
         self._form = LabelForm.of(y)
+        self._check_parameters(len(self._form.names))
         seed = self._seed()
         named = zip(self._form.names, self._form.columns(y), strict=True)
         read = [self._read(name, column) for name, column in named]
@@ -188,18 +189,24 @@ class TaskGroupingEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn
 
     def _inputs(self, X: Any, *, reset: bool) -> NDArray[np.float64]:
         checked = validate_data(self, X, reset=reset, dtype=np.float64, accept_sparse="csr")
-        return checked.toarray() if hasattr(checked, "toarray") else checked
+        dense: NDArray[np.float64] = checked.toarray() if hasattr(checked, "toarray") else checked
+        return dense
 
     def _seed(self) -> int:
         if isinstance(self.random_state, int | np.integer):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _check_parameters(self) -> None:
+    def _check_parameters(self, targets: int) -> None:
         found = Findings()
-        for name, least in (("seeds", 1), ("random_draws", 1), *([("networks", 1)] if self.networks else [])):
+        if self.networks is not None:
             with found.gather():
-                checks.at_least(name, getattr(self, name), least)
+                checks.within("networks", self.networks, 1, targets)
+        for name in ("seeds", "random_draws"):
+            with found.gather():
+                checks.at_least(name, getattr(self, name), 1)
+        with found.gather():
+            ReaderOptions(network=self.network, training=self.training)
         with found.gather():
             checks.within("validation_fraction", self.validation_fraction, 0.01, 0.9)
         with found.gather():

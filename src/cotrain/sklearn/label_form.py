@@ -16,7 +16,6 @@ from cotrain.problem.columns import as_array
 from cotrain.problem.readers.arrays import numbered_tasks
 
 Library = Literal["array", "pandas", "polars"]
-_FRAMES: tuple[Library, ...] = ("pandas", "polars")
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,8 @@ class LabelForm:
     @classmethod
     def of(cls, Y: Any) -> LabelForm:
         """Return the form of labels as a user has them."""
-        library = next((name for name in _FRAMES if type(Y).__module__.split(".")[0] == name), "array")
+        home = type(Y).__module__.split(".")[0]
+        library: Library = "pandas" if home == "pandas" else "polars" if home == "polars" else "array"
         shape = Y.shape if hasattr(Y, "shape") else np.shape(as_array(Y))
         if len(shape) not in (1, 2) or 0 in shape:
             raise InputError(f"`y` must be (rows,) or (rows, targets) and not empty. Found shape {tuple(shape)}.")

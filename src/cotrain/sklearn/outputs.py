@@ -54,8 +54,8 @@ def read_classes(name: str, column: NDArray[Any]) -> tuple[Output, Target]:
     """
     missing = np.asarray(pd.isna(column))
     present = _in_natural_type(_some(name, column[~missing]))
-    check_classification_targets(present)
     try:
+        check_classification_targets(present)
         classes, codes = np.unique(present, return_inverse=True)
     except TypeError:
         raise InputError(f"`y` must hold labels of one type. '{name}' mixes text and numbers.") from None

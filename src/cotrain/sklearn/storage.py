@@ -96,8 +96,9 @@ def load(folder: Path, kind: str) -> Stored:
 
 def _plain(name: str, value: Any) -> Any:
     """Return a parameter as JSON holds it; an estimator or grouper as its name and fields."""
-    if name in _BY_NAME and getattr(value, "name", None) in _BY_NAME[name] and is_dataclass(value):
-        value = {"name": value.name, "fields": {one.name: getattr(value, one.name) for one in fields(value)}}
+    known = getattr(value, "name", None)
+    if known in _BY_NAME.get(name, ()) and is_dataclass(value):
+        value = {"name": known, "fields": {one.name: getattr(value, one.name) for one in fields(value)}}
     elif name in _OPTIONS and isinstance(value, _OPTIONS[name]):
         value = value.to_dict()
     try:

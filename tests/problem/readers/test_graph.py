@@ -128,7 +128,7 @@ def test_a_task_without_positives_in_a_split_is_refused_or_left_out() -> None:
 def test_convolutions_are_ordinary_models(model: Any) -> None:
     pytest.importorskip("torch_geometric")
     problem = _read(model=model, network={"hidden": (4, 4)}, tasks=["half", "even", "third"])
-    affinity = cotrain.estimate(problem, method=GradTAG(bases=1, projection_dim=4))
+    affinity = cotrain.estimate(problem, method=GradTAG(bases=1, projection_dim=4, strength=1.0))
     assert np.isfinite(affinity.matrix).all()
     fit = Trainer(problem).fit(("even", "half"))
     assert np.isfinite(Trainer(problem).evaluate(fit, "test").loss).all()

@@ -50,7 +50,7 @@ def propagate(graph: Graph, features: NDArray[np.float32], *, hops: int) -> NDAr
 
 def smoothing(graph: Graph) -> sparse.csr_array:
     """Return ``D^{-1/2} (A + I) D^{-1/2}``."""
-    scale = sparse.dia_array((1 / np.sqrt(graph.degree + 1)[None, :], [0]), shape=(graph.nodes, graph.nodes))
+    scale = sparse.diags_array(1 / np.sqrt(graph.degree + 1))
     looped = graph.adjacency + sparse.eye_array(graph.nodes, dtype=np.float32)
     return sparse.csr_array(scale @ looped @ scale).astype(np.float32)
 

@@ -97,7 +97,8 @@ def _mask(columns: dict[str, Column], masks: TaskMasks, found: Findings) -> None
         if mask.dtype != bool or mask.shape != column.shape:
             found.append(f"`task_masks` of '{name}' must be {len(column)} booleans. Found {mask.dtype} {mask.shape}.")
         else:
-            columns[name] = np.where(mask, column, None if is_text(column) else np.nan)
+            columns[name] = column.astype(object if is_text(column) else np.float64)
+            columns[name][~mask] = None if is_text(column) else np.nan
 
 
 def _by_column(masks: NDArray[Any], names: list[str], found: Findings) -> dict[str, NDArray[Any]]:
