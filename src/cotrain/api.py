@@ -1,4 +1,4 @@
-"""The verbs: estimate, group, train, report, evaluate. Each picks the implementation and returns a plain result."""
+"""The verbs: estimate, group, train, report, measure, evaluate. Each picks the implementation and returns a plain result."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from cotrain import checks
 from cotrain._version import __version__
 from cotrain.affinity.affinity import Affinity
 from cotrain.affinity.base import Estimator
+from cotrain.affinity.design import truth_design
 from cotrain.affinity.registry import ESTIMATORS
 from cotrain.errors import InputError
 from cotrain.evaluation.judge import judge
+from cotrain.evaluation.measured import Measured, measure_subsets
 from cotrain.evaluation.scores import evaluate
 from cotrain.evaluation.trained import TrainedGroups
 from cotrain.grouping.base import Grouper
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from cotrain.training.callbacks import Callback
     from cotrain.training.progress import Progress
 
-__all__ = ["environment", "estimate", "evaluate", "group", "report", "train"]
+__all__ = ["environment", "estimate", "evaluate", "group", "measure", "report", "train"]
 
 
 def estimate(
@@ -159,6 +161,51 @@ def train(
     judged = judge(trainer, grouping, seeds=chosen, random_draws=random_draws)
     settings = {**environment(problem, device), "seeds": list(chosen), "random_draws": random_draws}
     return TrainedGroups(problem.name, grouping, judged.verdict, judged.fits, estimate, judged.cost, settings)
+
+
+def measure(
+    problem: Problem,
+    *,
+    pairs: int | None = 100,
+    larger: int = 100,
+    seeds: int = 8,
+    first_seed: int = 100,
+    folder: str | Path | None = None,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> Measured:
+    """Train many subsets with many seeds: the truth to judge estimates by, with :func:`evaluate`.
+
+    Parameters
+    ----------
+    problem
+        What is learned.
+    pairs
+        Most pairs; None: all of them.
+    larger
+        Subsets of three tasks or more. Every task alone and all together come on top.
+    seeds
+        Networks per subset. Gains of small data sets hardly repeat from seed to seed: eight are few.
+    first_seed
+        Far from the seeds of estimates by default, so that nothing is scored against itself.
+    folder, device, progress
+        As in :func:`estimate`; a killed measurement goes on from its folder.
+
+    Examples
+    --------
+    >>> import cotrain
+    >>> from cotrain.problem.demo import digits
+    >>> problem = digits().with_tasks(["even", "prime", "loop"])
+    >>> cotrain.measure(problem, pairs=0, seeds=1)
+    Measured(4 subsets of 3 tasks, 1 seeds)
+    """
+    checks.at_least("seeds", seeds, 1)
+    checks.at_least("larger", larger, 0)
+    if pairs is not None:
+        checks.at_least("pairs", pairs, 0)
+    mask = truth_design(problem.names, pairs=pairs, larger=larger, seed=first_seed)
+    trainer = Trainer(problem, folder=_path(folder), device=device, progress=progress)
+    return measure_subsets(trainer, mask, seeds=range(first_seed, first_seed + seeds))
 
 
 def report(trained: TrainedGroups, path: str | Path, *, overwrite: bool = False) -> Path:

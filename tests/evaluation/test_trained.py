@@ -63,3 +63,18 @@ def test_html_escapes(trained: TrainedGroups) -> None:
     html = hostile._repr_html_()
     assert "<script>" not in html
     assert "<b>" not in html
+
+
+def test_new_rows_are_predicted_by_the_network_that_serves_each_task(trained: TrainedGroups, problem: Problem) -> None:
+    test = problem.splits["test"]
+    predicted = trained.predict(problem, test.inputs, seed=1)
+    assert set(predicted) == set(trained.grouping.serving)
+    for name in trained.grouping.serving:
+        fit = trained.fits[1][trained.grouping.serving[name]]
+        task = problem.tasks_of((name,))[0]
+        (outputs,) = fit.network(test.inputs)[:, fit.subset.index(name)].detach()[None]
+        expected = torch.sigmoid(outputs) if task.kind == "binary" else outputs * task.scale + task.center
+        assert np.allclose(predicted[name], expected.numpy(), atol=1e-6)
+    assert not predicted.equals(trained.predict(problem, test.inputs))
+    with pytest.raises(InputError, match="`seed` must be one of"):
+        trained.predict(problem, test.inputs, seed=9)

@@ -11,17 +11,19 @@ from typing import Any
 
 import pandas as pd
 import torch
+from torch import Tensor
 
-from cotrain import files
+from cotrain import checks, files
 from cotrain.affinity.affinity import Affinity
 from cotrain.cost import Cost
 from cotrain.errors import InputError
 from cotrain.evaluation.verdict import Verdict
 from cotrain.grouping.grouping import Grouping
 from cotrain.problem.problem import Problem
-from cotrain.problem.task import Subset
+from cotrain.problem.task import Subset, Task
 from cotrain.training.fit import Fit
 from cotrain.training.ledger import Ledger
+from cotrain.training.serving import Service
 from cotrain.training.untrained import untrained
 
 _ABOUT, _GROUPING, _VERDICT, _AFFINITY = "trained.json", "grouping.json", "verdict.npz", "affinity.npz"
@@ -67,6 +69,40 @@ class TrainedGroups:
     def to_frame(self) -> pd.DataFrame:
         """Return one row per task: loss and metric of every arm; see :meth:`Verdict.to_frame`."""
         return self.verdict.to_frame()
+
+    def service(self, problem: Problem, *, seed: int | None = None) -> Service:
+        """Return the networks of one seed (the first by default) as one, to call, save or export.
+
+        Parameters
+        ----------
+        problem
+            The one that was trained: its tasks say what outputs mean.
+        seed
+            One of those trained.
+        """
+        chosen = next(iter(self.fits)) if seed is None else seed
+        checks.one_of("seed", str(chosen), tuple(map(str, self.fits)))
+        groups = [problem.tasks_of(fit.subset) for fit in self.fits[chosen]]
+        return Service(groups, [fit.network for fit in self.fits[chosen]], self.grouping.serving)
+
+    def predict(self, problem: Problem, rows: Any, *, seed: int | None = None) -> pd.DataFrame:
+        """Return predictions for new rows, one column per task, each from the network that serves it.
+
+        Probabilities of a 1, names of classes (their codes where the data had none), values in their own unit.
+
+        Parameters
+        ----------
+        problem
+            The one that was trained.
+        rows
+            As the problem's reader took them (a table with the same columns, say); tensors where it had no encoder.
+        seed
+            As in :meth:`service`.
+        """
+        inputs = rows if problem.encoder is None else torch.from_numpy(problem.encoder.transform(rows))
+        service = self.service(problem, seed=seed)
+        found = service.predict(inputs)
+        return pd.DataFrame({task.name: _column(task, found[task.name]) for task in service.tasks})
 
     def save(self, folder: str | Path, problem: Problem) -> None:
         """Save verdict, grouping, estimate and the networks (as safetensors) in a new folder.
@@ -114,6 +150,13 @@ class TrainedGroups:
         fits = {seed: tuple(_fit(folder, problem, group, seed) for group in grouping.groups) for seed in seeds}
         estimate = Affinity.load(folder / _AFFINITY) if (folder / _AFFINITY).exists() else None
         return cls(name, grouping, Verdict.load(folder / _VERDICT), fits, estimate, Cost(**cost), settings)
+
+
+def _column(task: Task, predicted: Tensor) -> Any:
+    if task.kind != "multiclass":
+        return predicted.cpu().numpy()
+    codes = predicted.argmax(dim=1).tolist()
+    return [task.labels[code] for code in codes] if task.labels else codes
 
 
 def _fit(folder: Path, problem: Problem, group: Subset, seed: int) -> Fit:

@@ -46,6 +46,9 @@ class Trainer:
         Least time between two checkpoints of a training under way.
     executor
         Where networks train that are too large or too unlike one another for an ensemble; this process by default.
+    watchers
+        Callbacks that hear of every training and must leave it as it is, such as
+        :class:`~cotrain.training.writers.TensorBoardWriter`. With them, networks train one by one, in this process.
 
     Examples
     --------
@@ -78,11 +81,13 @@ class Trainer:
         progress: Progress | None = None,
         checkpoint_seconds: float = 5.0,
         executor: Executor | None = None,
+        watchers: Sequence[Callback] = (),
     ) -> None:
         self.problem = problem
         self.folder = folder
         self.checkpoint_seconds = checkpoint_seconds
         self.executor = executor
+        self.watchers = tuple(watchers)
         self._ledger = None if folder is None else Ledger(folder, problem)
         self.device = torch.device(device)
         self.progress: Progress = progress or Silence()
@@ -130,8 +135,8 @@ class Trainer:
             When a loss is not finite.
         """
         checked = [(trainable(self.problem, subset), seed) for subset, seed in jobs]
-        plan = plan_ensembles(self.problem, checked, self.device)
-        if plan is None and self.executor is not None:
+        plan = None if self.watchers else plan_ensembles(self.problem, checked, self.device)
+        if plan is None and self.executor is not None and not self.watchers:
             yield from self._fit_elsewhere(self.executor, checked)
         elif plan is None:
             yield from (self.fit(subset, seed=seed) for subset, seed in checked)
@@ -169,7 +174,7 @@ class Trainer:
         return Run(*job, network, optimizer, backward, scheduler_of(optimizer, options))
 
     def _train(self, run: Run, callbacks: Sequence[Callback] = ()) -> Fit:
-        return train(run, self._data(run.subset), self.problem.training, callbacks)
+        return train(run, self._data(run.subset), self.problem.training, [*callbacks, *self.watchers])
 
     def _data(self, subset: Subset) -> SubsetData:
         return SubsetData.of(self.problem, subset, self.device)

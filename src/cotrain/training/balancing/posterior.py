@@ -46,7 +46,7 @@ class HeadPosterior(nn.Module):
 
     def __init__(self, tasks: Sequence[Task], width: int, *, prior: float = 1.0) -> None:
         super().__init__()
-        others = [task.name for task in tasks if task.kind == "multiclass" or task.loss is not None]
+        others = [task.name for task in tasks if task.kind not in ("binary", "regression") or task.loss is not None]
         if others:
             raise InputError(
                 "`aggregation` 'bayes-agg' knows binary and regression tasks with their usual losses. "
