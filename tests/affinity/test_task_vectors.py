@@ -85,27 +85,32 @@ def test_fine_tuning_starts_at_the_base() -> None:
     network = build(problem.tasks_of(("y",)))
     inputs = problem.splits["train"].inputs
     torch.testing.assert_close(network(inputs)[:, 0], base.network(inputs)[:, 1])
-    moved = fine_tune(problem, trainer, base, epochs=1)
+    moved = fine_tune(problem, trainer, base.network, base.subset, epochs=1, seed=0, label="short")
     assert [fit.subset for fit in moved] == [("x",), ("y",)]
     assert all(fit.steps == 5 for fit in moved)
 
 
 def test_the_family_pulls_together() -> None:
-    members = [member("x", 0), member("p", 1), member("y", 0), member("q", 1)]
-    problem = problem_of(members, rows=300)
-    affinity = TaskVectors(bases=2, epochs=2).estimate(problem, Trainer(problem))
-    found = affinity.to_frame()
-    family = found.loc["x", "y"] + found.loc["p", "q"]
-    assert family > found.loc["x", "p"] + found.loc["y", "q"]
-    assert family > found.loc["x", "q"] + found.loc["y", "p"]
+    names = ["x", "p", "y", "q"]
+    problem = problem_of([member(name, int(name in "pq")) for name in names])
+    affinity = TaskVectors(bases=3, epochs=3).estimate(problem, Trainer(problem))
+    best = (affinity.matrix - np.eye(4)).argmax(axis=1)
+    assert [names[place] for place in best] == ["y", "q", "x", "p"]
     assert np.isfinite(affinity.standard_error).all()
-    assert affinity.cost.trainings == 2 * (1 + 4)
+    assert affinity.cost.trainings == 3 * 4
+
+
+def test_starting_from_a_trained_network_costs_its_training() -> None:
+    problem = problem_of([member("x", 0), member("y", 0)])
+    affinity = TaskVectors(bases=1, epochs=1, start="all-in-one").estimate(problem, Trainer(problem))
+    assert affinity.cost.trainings == 1 + 2
+    assert (affinity.matrix == affinity.matrix.T).all()
 
 
 def test_fine_tunings_are_kept_and_recalled(tmp_path: Path) -> None:
     problem = problem_of([member("x", 0), member("y", 1)])
     first = TaskVectors(bases=1).estimate(problem, Trainer(problem, folder=tmp_path))
-    kept = sorted(path.name for path in (tmp_path / "fine-tuned-3-epochs" / "seed-0").rglob("*.safetensors"))
+    kept = sorted(path.name for path in (tmp_path / "fine-tuned-3-epochs-from-built" / "seed-0").rglob("*.safetensors"))
     assert len(kept) == 2
     second = TaskVectors(bases=1).estimate(problem, Trainer(problem, folder=tmp_path))
     np.testing.assert_array_equal(first.matrix, second.matrix)
@@ -141,7 +146,13 @@ def test_checkpoints_that_share_or_change_nothing_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "named"), [({"bases": 0}, "`bases`"), ({"epochs": 0}, "`epochs`"), ({"base": "b"}, "`checkpoints`")]
+    ("options", "named"),
+    [
+        ({"bases": 0}, "`bases`"),
+        ({"epochs": 0}, "`epochs`"),
+        ({"start": "x"}, "`start`"),
+        ({"base": "b"}, "`checkpoints`"),
+    ],
 )
 def test_bad_parameters_are_refused(options: dict[str, Any], named: str) -> None:
     with pytest.raises(InputError, match=named):

@@ -1,4 +1,4 @@
-"""Short trainings of single tasks that start from a network trained on all of them."""
+"""Short trainings of single tasks that all start from one network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from cotrain.problem.problem import NetworkFactory, Problem
-from cotrain.problem.task import Task
+from cotrain.problem.task import Subset, Task
 from cotrain.training.fit import Fit
 from cotrain.training.layout import Layout
 from cotrain.training.trainer import Trainer
@@ -17,21 +17,21 @@ from cotrain.training.trainer import Trainer
 
 @dataclass(frozen=True, eq=False)
 class FromBase:
-    """Builds networks of some tasks that start with the weights of a base network of all tasks.
+    """Builds networks of some tasks that start with the weights of one network of all tasks.
 
     Parameters
     ----------
     build
         Builds the networks.
     layout
-        Of the base network.
+        Of that network.
     """
 
     build: NetworkFactory
     layout: Layout
 
     def __call__(self, tasks: Sequence[Task]) -> nn.Module:
-        """Return a network for ``tasks`` with the base's shared weights, buffers and own heads."""
+        """Return a network for ``tasks`` with its shared weights, buffers and own heads."""
         network, base = self.build(tasks), self.layout.network
         weights = {name: value.detach() for name, value in base.named_parameters()}
         self.layout.extract(weights, network, tuple(task.name for task in tasks))
@@ -43,16 +43,23 @@ class FromBase:
         return network
 
 
-def fine_tune(problem: Problem, trainer: Trainer, base: Fit, *, epochs: int) -> list[Fit]:
-    """Train a copy of the base on each task alone for at most some epochs; fits come in the order of the problem.
+def fine_tune(
+    problem: Problem, trainer: Trainer, start: nn.Module, subset: Subset, *, epochs: int, seed: int, label: str
+) -> list[Fit]:
+    """Train a copy of a network on each task alone for at most some epochs; fits come in the order of the problem.
 
-    Small networks train all at once. Where the trainer keeps its fits, these are kept in a folder of their own.
+    Small networks train all at once. Where the trainer keeps its fits, these are kept in the folder ``label`` there.
+
+    Parameters
+    ----------
+    start
+        Where all start: a network of the tasks of ``subset``, in its order.
     """
-    build = FromBase(problem.build, Layout(problem.tasks_of(base.subset), base.network))
+    build = FromBase(problem.build, Layout(problem.tasks_of(subset), start))
     short = replace(problem.training, epochs=epochs, patience=epochs)
-    folder = trainer.folder and trainer.folder / f"fine-tuned-{epochs}-epochs" / f"seed-{base.seed}"
     own = Trainer(
         replace(problem, build=build, training=short),
-        folder=folder, device=trainer.device, progress=trainer.progress, executor=trainer.executor,
+        folder=trainer.folder and trainer.folder / label, device=trainer.device, progress=trainer.progress,
+        executor=trainer.executor,
     )  # fmt: skip
-    return list(own.fit_many([((name,), base.seed) for name in problem.names]))
+    return list(own.fit_many([((name,), seed) for name in problem.names]))

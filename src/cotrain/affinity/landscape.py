@@ -66,6 +66,8 @@ class SampleWiseLandscape:
 
     Notes
     -----
+    The diagonal is zero: a task is no partner of itself.
+
     Cost: one backward pass per row and output of each head shape (of each task with ``heads="fitted"``), sketched at
     ``2 p sketch_dim`` operations; then ``sketch_dim`` logarithms per pair of tasks and row. Memory per row is
     ``sketch_dim`` numbers, whatever the number of parameters ``p``. Thakur, Huang, Molaei, Wang and Clifton, "Efficient

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cotrain import checks
 from cotrain.affinity.affinity import Affinity
@@ -19,6 +20,7 @@ from cotrain.cost import Cost
 from cotrain.errors import InputError
 from cotrain.problem.problem import Problem
 from cotrain.training.trainer import Trainer
+from cotrain.training.untrained import untrained
 
 _CITATION = (
     "@inproceedings{ilharco2023editing, title={Editing Models with Task Arithmetic}, author={Ilharco, Gabriel and "
@@ -32,21 +34,25 @@ _UNIT = "cosine"
 class TaskVectors:
     r"""Compare what short fine-tunings on single tasks do to the weights that tasks share.
 
-    From a base network trained on all tasks, a copy is trained further on each task alone. The task vector is what that
-    changed, :math:`\tau_i = \theta_i - \theta_0` over shared parameters, and
+    Copies of one network are trained for a few epochs, each on one task alone. The task vector is what that changed,
+    :math:`\tau_i = \theta_i - \theta_0` over shared parameters, and
 
     .. math:: A_{ij} = \frac{\tau_i \cdot \tau_j}{\|\tau_i\| \|\tau_j\|}.
 
     It sees where tasks want the shared weights to go, momentum, batches and curvature included. It is symmetric: who
-    gains from whom is out of sight. Networks that were fine-tuned elsewhere are compared without any training, with
-    ``checkpoints`` or :func:`compare_checkpoints`.
+    gains from whom is out of sight. The network they start from must not have learned the tasks already: at one trained
+    on all of them the pulls of all tasks sum to about zero, and even the best of partners point apart. Networks that
+    were fine-tuned elsewhere are compared without any training, with ``checkpoints`` or :func:`compare_checkpoints`.
 
     Parameters
     ----------
     bases
-        Base networks (seeds) to average over; they give the standard errors.
+        Networks to start from (seeds) to average over; they give the standard errors.
     epochs
         Of each fine-tuning, at most: the weights at the best validation loss count.
+    start
+        ``"built"``: the network of all tasks as the problem builds it, untrained or with a pre-trained encoder;
+        ``"all-in-one"``: that network trained on all tasks.
     checkpoints
         By task, safetensors files of fine-tuned networks or adapters; then nothing is trained. Pickles are never read.
     base
@@ -59,8 +65,9 @@ class TaskVectors:
     -----
     The diagonal is zero: a task is no partner of itself.
 
-    Cost: per base one training and, for each task, ``epochs`` passes over its rows; small networks fine-tune all at
-    once. Ilharco et al., "Editing Models with Task Arithmetic", ICLR 2023.
+    Cost: for each base and task ``epochs`` passes over the task's rows, all tasks at once where networks are small;
+    with ``start="all-in-one"`` one training per base besides. Ilharco et al., "Editing Models with Task Arithmetic",
+    ICLR 2023.
 
     Examples
     --------
@@ -68,7 +75,7 @@ class TaskVectors:
     >>> problem = digits().with_tasks(["even", "prime", "loop"])
     >>> affinity = TaskVectors(bases=1, epochs=1).estimate(problem, Trainer(problem))
     >>> affinity.unit, affinity.cost.trainings
-    ('cosine', 4)
+    ('cosine', 3)
     """
 
     name: ClassVar[str] = "task-vectors"
@@ -76,6 +83,7 @@ class TaskVectors:
 
     bases: int = 3
     epochs: int = 3
+    start: Literal["built", "all-in-one"] = "built"
     checkpoints: Mapping[str, str | Path] | None = None
     base: str | Path | None = None
     exclude: tuple[str, ...] = ()
@@ -83,11 +91,12 @@ class TaskVectors:
     def __post_init__(self) -> None:
         checks.at_least("bases", self.bases, 1)
         checks.at_least("epochs", self.epochs, 1)
+        checks.one_of("start", self.start, ("built", "all-in-one"))
         if self.base is not None and self.checkpoints is None:
             raise InputError("`base` is the file that `checkpoints` started from. Found no `checkpoints`: give both.")
 
     def estimate(self, problem: Problem, trainer: Trainer, *, seed: int = 0) -> Affinity:
-        """Return cosines; base networks train with seeds ``seed, seed + 1, ...``.
+        """Return cosines; networks start and train with seeds ``seed, seed + 1, ...``.
 
         Raises
         ------
@@ -99,18 +108,24 @@ class TaskVectors:
             chosen = {name: self.checkpoints[name] for name in problem.names}
             return compare_checkpoints(chosen, self.base, exclude=self.exclude)
         by_name = problem.with_tasks(problem.subset(problem.names))
-        names = shared_parameters(by_name)
         once = np.ones((len(problem.tasks), len(problem.tasks)), dtype=np.int64)
         found, cost = [], Cost()
         for own in range(seed, seed + self.bases):
-            base = trainer.fit(by_name.names, seed=own)
-            fits = fine_tune(by_name, trainer, base, epochs=self.epochs)
-            start, *moved = (Weights.of(dict(fit.network.named_parameters())) for fit in (base, *fits))
-            found.append((cosines(moved, start, names), once))
-            cost = sum((fit.cost for fit in fits), cost + base.cost)
-        aggregate = mean_over_seeds(found)
-        result = Affinity(by_name.names, *aggregate, self.name, _UNIT, None, cost, (), self.citation)
+            matrix, spent = self._from_base(by_name, trainer, own)
+            found.append((matrix, once))
+            cost += spent
+        result = Affinity(by_name.names, *mean_over_seeds(found), self.name, _UNIT, None, cost, (), self.citation)
         return result.with_tasks(problem.names)
+
+    def _from_base(self, problem: Problem, trainer: Trainer, seed: int) -> tuple[NDArray[np.float64], Cost]:
+        start, cost = untrained(problem, (problem.names, seed), trainer.device), Cost()
+        if self.start == "all-in-one":
+            fit = trainer.fit(problem.names, seed=seed)
+            start, cost = fit.network, fit.cost
+        label = f"fine-tuned-{self.epochs}-epochs-from-{self.start}/seed-{seed}"
+        fits = fine_tune(problem, trainer, start, problem.names, epochs=self.epochs, seed=seed, label=label)
+        base, *moved = (Weights.of(dict(each.named_parameters())) for each in (start, *(fit.network for fit in fits)))
+        return cosines(moved, base, shared_parameters(problem)), sum((fit.cost for fit in fits), cost)
 
 
 def compare_checkpoints(
