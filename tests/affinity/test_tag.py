@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -57,14 +57,16 @@ class Record(Callback):
         self.states.append([part.clone() for part in parts])
 
 
-def _noisy(optimizer: str = "adamw") -> Problem:
+def _noisy(optimizer: Literal["adamw", "sgd"]) -> Problem:
     training = replace(SHORT, optimizer=optimizer)
     return replace(problem_of(MEMBERS, missing=0.2, training=training), build=Noisy)
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 @pytest.mark.parametrize("options", [{"order": "exact"}, {"order": "first"}, {"step": "optimizer"}], ids=str)
-def test_training_that_is_watched_is_the_same_to_the_last_bit(optimizer: str, options: dict[str, Any]) -> None:
+def test_training_that_is_watched_is_the_same_to_the_last_bit(
+    optimizer: Literal["adamw", "sgd"], options: dict[str, Any]
+) -> None:
     problem, plain, watched = _noisy(optimizer), Record(), Record()
     look = TAG(every=2, **options).lookahead(problem)
     alone = Trainer(problem).fit(SUBSET, callbacks=[plain])
@@ -136,7 +138,7 @@ class InDoubles(nn.Module):
 
 def _both(rate: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     problem = replace(problem_of(MEMBERS, training=replace(SHORT, epochs=1)), build=InDoubles)
-    looks = [Lookahead(SHARED, order=order, rate=rate, every=1) for order in ("exact", "first")]  # type: ignore[arg-type]
+    looks = [Lookahead(SHARED, order=order, rate=rate, every=1) for order in ("exact", "first")]
     Trainer(problem).fit(SUBSET, callbacks=looks)
     return looks[0].affinity()[0], looks[1].affinity()[0]
 
@@ -154,7 +156,7 @@ def test_the_optimizers_step_without_memory_is_plain_descent() -> None:
     """The first step of SGD with momentum has no momentum yet, and weight decay moves all alike."""
     training = replace(QUICK, optimizer="sgd", weight_decay=0.0, batch_size=160, epochs=1)
     problem = problem_of(MEMBERS, training=training)
-    looks = [TAG(every=1, step=step).lookahead(problem) for step in ("sgd", "optimizer")]  # type: ignore[arg-type]
+    looks = [TAG(every=1, step=step).lookahead(problem) for step in ("sgd", "optimizer")]
     Trainer(problem).fit(SUBSET, callbacks=looks)
     np.testing.assert_allclose(looks[0].affinity()[0], looks[1].affinity()[0], rtol=1e-4, atol=1e-7)
 
