@@ -28,7 +28,7 @@ Estimator = TaskGroupingClassifier | TaskGroupingRegressor
 
 
 def _checks() -> list[Any]:
-    options = {"method": CHEAP, "training": QUICK, "validation_fraction": 0.1}
+    options: dict[str, Any] = {"method": CHEAP, "training": QUICK, "validation_fraction": 0.1}
     made = (TaskGroupingClassifier(**options), TaskGroupingRegressor(**options))
     pairs = [pair for estimator in made for pair in estimator_checks_generator(estimator)]
     return [

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.util import find_spec
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,11 +20,18 @@ from cotrain.problem.options import NetworkOptions
 from cotrain.problem.task import Task
 
 
+def data_digest(features: Tensor, *more: bytes) -> Tensor:
+    """Return 32 bytes that tell data apart, to be kept among a network's buffers."""
+    digest = hashlib.sha256(b"".join(more))
+    digest.update(features.contiguous().numpy().data)
+    return torch.frombuffer(bytearray(digest.digest()), dtype=torch.uint8)
+
+
 class GraphNetwork(nn.Module):
     """Graph convolutions over all nodes, then one linear head per task at the nodes that are asked for.
 
-    Every call runs over the whole graph, whatever the batch: large batches waste least. The graph itself is no part of
-    the weights; a digest of it is, so that stored results of another graph are told apart.
+    Every call runs over the whole graph, whatever the batch: large batches waste least. Graph and features are no part
+    of the weights; a digest of them is, so that stored results of other ones are told apart.
 
     Parameters
     ----------
@@ -36,6 +45,8 @@ class GraphNetwork(nn.Module):
         Who is linked to whom.
     features
         ``(nodes, features)``.
+    digest
+        Of graph and features.
     dropout
         Probability of dropping a hidden unit while training.
     """
@@ -47,13 +58,14 @@ class GraphNetwork(nn.Module):
         tasks: Sequence[Task],
         graph: Graph,
         features: Tensor,
+        digest: Tensor,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.convolutions = nn.ModuleList(convolutions)
         self.dropout = nn.Dropout(dropout)
         self.heads = task_heads(width, tasks)
-        self.register_buffer("digest", torch.frombuffer(bytearray(graph.digest), dtype=torch.uint8))
+        self.register_buffer("digest", digest)
         self.features: Tensor
         self.edge_index: Tensor
         self.register_buffer("features", features, persistent=False)
@@ -86,7 +98,7 @@ class GraphNetworkFactory:
 
     graph: Graph
     features: Tensor
-    model: Literal["gcn", "sage"]
+    model: str
     options: NetworkOptions
 
     def __post_init__(self) -> None:
@@ -97,7 +109,13 @@ class GraphNetworkFactory:
         """Return an untrained network for ``tasks``."""
         widths = (self.features.shape[1], *self.options.hidden)
         layers = [self._convolution(*pair) for pair in pairwise(widths)]
-        return GraphNetwork(layers, widths[-1], tasks, self.graph, self.features, self.options.dropout)
+        parts = (self.graph, self.features, self.digest)
+        return GraphNetwork(layers, widths[-1], tasks, *parts, self.options.dropout)
+
+    @cached_property
+    def digest(self) -> Tensor:
+        """Tells graphs and features apart."""
+        return data_digest(self.features, self.graph.digest)
 
     def _convolution(self, inputs: int, outputs: int) -> Any:
         from torch_geometric import nn as geometric

@@ -193,6 +193,7 @@ class Constructors:
         model: Literal["sign", "gcn", "sage"] = "sign",
         hops: int = 2,
         structural_dim: int = 64,
+        fanouts: tuple[int, ...] | None = None,
         **options: Unpack[ReaderKeywords],
     ) -> Problem:
         """Read a graph: every node is a row, and every column of labels a task.
@@ -220,6 +221,9 @@ class Constructors:
             How far ``"sign"`` looks along edges.
         structural_dim
             Number of structural features.
+        fanouts
+            With ``model="sage"``: neighbours that a node sees at each hop, drawn once. Rows then know their own
+            neighbourhood, so that batches and gradients of rows cost what they see, not the whole graph.
         **options
             See :class:`~cotrain.problem.readers.options.ReaderOptions`; ``split`` is an array of codes. A task without
             positives in a split is refused, or left out with ``unusable="drop"``.
@@ -236,7 +240,7 @@ class Constructors:
         from cotrain.problem.readers.graph import GraphOptions, read_graph
         from cotrain.problem.readers.options import ReaderOptions
 
-        own = GraphOptions(model, hops, structural_dim)
+        own = GraphOptions(model, hops, structural_dim, fanouts)
         return read_graph(data, ReaderOptions(**options), own, tasks=tasks, task_masks=task_masks)
 
     @classmethod

@@ -134,6 +134,13 @@ def test_convolutions_are_ordinary_models(model: Any) -> None:
     assert np.isfinite(Trainer(problem).evaluate(fit, "test").loss).all()
 
 
+def test_sampled_neighbourhoods_train_and_are_estimated_row_by_row() -> None:
+    problem = _read(model="sage", fanouts=(3, 2), network={"hidden": (4, 4)})
+    assert _inputs(problem).shape == (NODES, 1 + 3 + 6)
+    affinity = cotrain.estimate(problem, method=GradTAG(bases=1, projection_dim=4, strength=1.0))
+    assert np.isfinite(affinity.matrix).all()
+
+
 def test_gradients_of_convolutions_are_those_of_autograd() -> None:
     pytest.importorskip("torch_geometric")
     problem = _read(model="gcn", network={"hidden": (3,)}, tasks=["half", "even", "third"])
@@ -190,6 +197,9 @@ def _without(name: str) -> dict[str, Any]:
         (_without(""), {"tasks": ["a"]}, "`tasks` must name the 3 columns"),
         (_without(""), {"model": "gat"}, "`model` must be one of"),
         (_without(""), {"hops": -1}, "`hops` must be at least 0"),
+        (_without(""), {"fanouts": (3,)}, "and model='sage'"),
+        (_without(""), {"model": "sage", "fanouts": (3, 0)}, "one positive number for each hop"),
+        (_without(""), {"model": "sage", "fanouts": (3,), "network": {"hidden": (4, 4)}}, "each of the 2 widths"),
         (_without(""), {"structural_dim": 1}, "`structural_dim` must be at least 2"),
     ],
 )

@@ -10,14 +10,18 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from cotrain import checks
 from cotrain.checks import Findings
 from cotrain.errors import InputError
+from cotrain.models.graph import GraphNetworkFactory
+from cotrain.models.sampled_graph import SampledGraphFactory
 from cotrain.problem.columns import Column, as_array, is_text
 from cotrain.problem.encoding import Standardiser
 from cotrain.problem.graphs.graph import Graph
 from cotrain.problem.graphs.propagation import propagate
+from cotrain.problem.graphs.sampling import sample_trees
 from cotrain.problem.graphs.structure import structural_features
 from cotrain.problem.options import NetworkOptions
 from cotrain.problem.problem import NetworkFactory, Problem
@@ -30,7 +34,7 @@ from cotrain.problem.validation import infinite_inputs, unknown_names
 logger = logging.getLogger(__name__)
 GraphModel: TypeAlias = Literal["sign", "gcn", "sage"]
 TaskMasks: TypeAlias = Mapping[str, Any] | Any
-CONVOLUTIONS = NetworkOptions(hidden=(64, 64))
+WIDTH, CONVOLUTIONS = 64, 2
 
 
 @dataclass(frozen=True)
@@ -40,11 +44,17 @@ class GraphOptions:
     model: GraphModel = "sign"
     hops: int = 2
     structural_dim: int = 64
+    fanouts: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         checks.one_of("model", self.model, get_args(GraphModel))
         checks.at_least("hops", self.hops, 0)
         checks.at_least("structural_dim", self.structural_dim, 2)
+        if self.fanouts is not None and (self.model != "sage" or not self.fanouts or min(self.fanouts) < 1):
+            raise InputError(
+                "`fanouts` must be one positive number for each hop, and model='sage'. "
+                f"Found {tuple(self.fanouts)} and '{self.model}'."
+            )
 
 
 def read_graph(
@@ -67,18 +77,26 @@ def read_graph(
         every = [f"{name} @{hop}" if hop else name for hop in range(own.hops + 1) for name in names]
         encode = matrix_encoder(propagate(read.graph, features, hops=own.hops)[rows], every, standardise=True)
         return Draft(len(rows), targets, encode, options, recipe=recipe).assemble(found)
-    build, nodes = _convolutions(read.graph, features, own.model, options), torch.from_numpy(rows)
-    return Draft(len(rows), targets, lambda _: (nodes, None), options, build, recipe).assemble(found)
+    everywhere = torch.from_numpy(Standardiser.fit(features).transform(features))
+    inputs, build = _convolutions(read.graph, everywhere, rows, own, options)
+    return Draft(len(rows), targets, lambda _: (inputs, None), options, build, recipe).assemble(found)
 
 
 def _convolutions(
-    graph: Graph, features: NDArray[np.float32], model: Literal["gcn", "sage"], options: ReaderOptions
-) -> NetworkFactory:
-    """Return what builds networks that hold the graph and are called with node numbers."""
-    from cotrain.models.graph import GraphNetworkFactory
-
-    inputs = torch.from_numpy(Standardiser.fit(features).transform(features))
-    return GraphNetworkFactory(graph, inputs, model, resolved(options.network, CONVOLUTIONS))
+    graph: Graph, features: Tensor, rows: NDArray[np.int64], own: GraphOptions, options: ReaderOptions
+) -> tuple[Tensor, NetworkFactory]:
+    """Return node numbers, or trees of them, and what builds the networks that are called with them."""
+    if own.fanouts is None:
+        network = resolved(options.network, NetworkOptions(hidden=(WIDTH,) * CONVOLUTIONS))
+        return torch.from_numpy(rows), GraphNetworkFactory(graph, features, own.model, network)
+    network = resolved(options.network, NetworkOptions(hidden=(WIDTH,) * len(own.fanouts)))
+    if len(network.hidden) != len(own.fanouts):
+        raise InputError(
+            f"`fanouts` must be one number for each of the {len(network.hidden)} widths in `network`. "
+            f"Found {own.fanouts}."
+        )
+    trees = sample_trees(graph, rows, fanouts=own.fanouts, seed=options.seed)
+    return torch.from_numpy(trees), SampledGraphFactory(features, own.fanouts, network)
 
 
 def _labels(read: GraphData, tasks: Any, found: Findings) -> dict[str, Column]:
