@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import resource
 import subprocess
 import sys
 import time
@@ -142,13 +141,20 @@ def peak(name: str, mode: str) -> float:
 def print_peak(name: str, mode: str) -> None:
     case = CASES[name]
     problem, network, rows = problem_of(case)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    Path("/proc/self/clear_refs").write_text("5")  # the peak so far, the parent's included, is forgotten
+    before = resident_mib("VmRSS")
     if mode == "training":
         train_once(case, network, rows)
     else:
         basis = make_basis(mode, problem, network, problem.names, dim=case.dimension)  # type: ignore[arg-type]
         collect_rows(Engine(network, problem.tasks, basis, rows), case, rows)
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+    print(resident_mib("VmHWM") - before)
+
+
+def resident_mib(field: str) -> float:
+    """Return the resident memory of this process, now (``VmRSS``) or at its peak (``VmHWM``)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith(field)) / 1024
 
 
 def changes(problem: Problem, network: nn.Module, basis: Basis, masks: Tensor) -> list[np.ndarray[Any, Any]]:
