@@ -65,7 +65,11 @@ ENTRIES = {
         Entry(TAG(seeds=1, every=3)),
         Entry(GradientCosine(seeds=1)),
         Entry(TrainingDynamics(seeds=1)),
-        Entry(Influence(bases=1, projection_dim=20), {"twins": NOTHING_NEW}),
+        Entry(
+            Influence(bases=1, projection_dim=20),
+            {"twins": NOTHING_NEW},
+            at_scale=Influence(bases=1, projection_dim=8, strength=1.0),
+        ),
         Entry(TaskVectors(bases=1, epochs=2)),
         Entry(SampleWiseLandscape(initialisations=1, rows=80, sketch_dim=32)),
         Entry(DataDivergence(draws=1)),

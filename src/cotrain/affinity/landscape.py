@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, get_args
@@ -123,7 +124,7 @@ class SampleWiseLandscape:
 
     def estimate(self, problem: Problem, trainer: Trainer, *, seed: int = 0) -> Affinity:
         """Return symmetric affinities at initialisations with seeds ``seed, seed + 1, ...``."""
-        by_name = problem.with_tasks(problem.subset(problem.names))
+        start, by_name = time.perf_counter(), problem.with_tasks(problem.subset(problem.names))
         paired = has_common_rows(by_name)
         at = [
             self._at_initialisation(by_name, trainer.device, paired, own)
@@ -131,15 +132,16 @@ class SampleWiseLandscape:
         ]
         once = np.ones((len(by_name.tasks), len(by_name.tasks)), dtype=np.int64)
         aggregate = mean_over_seeds([(matrix, once) for matrix, _ in at])
-        cost, warnings = sum((own for _, own in at), Cost()), tuple(self._cautions(problem, paired))
+        cost = Cost(sum(flops for _, flops in at), time.perf_counter() - start)
+        warnings = tuple(self._cautions(problem, paired))
         found = Affinity(by_name.names, *aggregate, self.name, self.unit, None, cost, warnings, self.citation)
         return found.with_tasks(problem.names)
 
     def _at_initialisation(
         self, problem: Problem, device: torch.device, paired: bool, seed: int
-    ) -> tuple[Matrix, Cost]:
+    ) -> tuple[Matrix, float]:
         how = Sampling(self.rows, paired, self.heads, self.sketch_dim, seed, device)
-        tasks, cost = sample_gradients(problem, how)
+        tasks, flops = sample_gradients(problem, how)
         if self.normalise:
             tasks = [task.normalised() for task in tasks]
         affinity = self._compare(tasks, tasks, how)
@@ -147,7 +149,7 @@ class SampleWiseLandscape:
             negated = self._compare(tasks, [task.opposite() for task in tasks], how)
             binary = np.array([task.kind == "binary" for task in problem.tasks])
             affinity = np.where(np.logical_and.outer(binary, binary), np.maximum(affinity, negated), affinity)
-        return affinity, cost
+        return affinity, flops
 
     def _compare(self, tasks: Sequence[SampleGradients], others: Sequence[SampleGradients], how: Sampling) -> Matrix:
         """Return the affinity of each of ``tasks`` with each of ``others``."""

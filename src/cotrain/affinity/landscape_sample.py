@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Literal, NamedTuple, TypeAlias
 
 import torch
@@ -11,7 +10,6 @@ from torch import Tensor
 from cotrain.affinity.fitted_heads import fit_head
 from cotrain.affinity.sample_gradients import SampleGradients, sketched_outputs
 from cotrain.affinity.shared_parameters import shared_parameters
-from cotrain.cost import Cost
 from cotrain.problem.problem import Problem
 from cotrain.problem.task import Task
 from cotrain.seeding import generator
@@ -42,12 +40,12 @@ def has_common_rows(problem: Problem) -> bool:
     return bool((common >= fewest).all())
 
 
-def sample_gradients(problem: Problem, how: Sampling) -> tuple[list[SampleGradients], Cost]:
-    """Return the row gradients of every task, in the order of the problem, and what they cost.
+def sample_gradients(problem: Problem, how: Sampling) -> tuple[list[SampleGradients], float]:
+    """Return the row gradients of every task, in the order of the problem, and the operations they took.
 
     Tasks with heads of the same shape share one network, that of the first of them, and its gradients.
     """
-    start, flops, shared = time.perf_counter(), 0.0, shared_parameters(problem)
+    flops, shared = 0.0, shared_parameters(problem)
     drawn = [_draw(problem, column, how) for column in range(len(problem.tasks))]
     if how.heads == "fitted":
         looked_at = {task.name: index for task, index in zip(problem.tasks, drawn, strict=True)}
@@ -64,7 +62,7 @@ def sample_gradients(problem: Problem, how: Sampling) -> tuple[list[SampleGradie
         outputs, jacobian = (part[where] for part in sketches[key])
         targets = problem.gradient_rows("train").targets[index, column]
         found.append(SampleGradients(task, index, outputs, targets, jacobian))
-    return found, Cost(flops, time.perf_counter() - start)
+    return found, flops
 
 
 def _draw(problem: Problem, column: int, how: Sampling) -> Tensor:
