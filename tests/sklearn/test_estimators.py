@@ -22,7 +22,7 @@ from cotrain.errors import InputError
 from cotrain.grouping import AverageDensity
 from cotrain.sklearn import TaskGroupingClassifier, TaskGroupingRegressor
 
-QUICK = {"epochs": 30, "patience": 30, "learning_rate": 0.02}
+QUICK = {"epochs": 30, "patience": 6, "learning_rate": 0.02}
 CHEAP = GradTAG(bases=1, projection_dim=4, basis="khatri-rao", strength=1.0)
 Estimator = TaskGroupingClassifier | TaskGroupingRegressor
 

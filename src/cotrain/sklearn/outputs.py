@@ -54,6 +54,8 @@ def read_classes(name: str, column: NDArray[Any]) -> tuple[Output, Target]:
     """
     missing = np.asarray(pd.isna(column))
     present = _in_natural_type(_some(name, column[~missing]))
+    if present.dtype.kind == "f" and np.isinf(present).any():
+        raise InputError(f"`y` must be finite. '{name}' contains infinity.")
     try:
         check_classification_targets(present)
         classes, codes = np.unique(present, return_inverse=True)

@@ -93,6 +93,7 @@ def test_an_npz_file_with_packed_labels_is_read(tmp_path: Path) -> None:
     names = np.array(["half", "even", "third"])
     np.savez(tmp_path / "rings.npz", edges=_edges(), n_nodes=NODES, Y=bits, n_rows=NODES, tasks=names)
     problem = Problem.from_graph(tmp_path / "rings.npz", structural_dim=6)
+    assert problem.name == "rings"
     assert problem.names == tuple(names)
     assert torch.equal(problem.splits["train"].targets, _read().splits["train"].targets)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -69,7 +70,8 @@ def read_graph(
     _tell(read.graph)
     given = options.split if options.split is not None else read.split
     rows = np.arange(read.graph.nodes) if given is None else np.flatnonzero(as_array(given) != -1)
-    options = replace(options, split=None if given is None else as_array(given)[rows])
+    name = options.name or (Path(data).name.split(".")[0] if isinstance(data, str | Path) else None)
+    options = replace(options, split=None if given is None else as_array(given)[rows], name=name)
     targets = read_targets({name: column[rows] for name, column in columns.items()}, options, found)
     features, names = _features(read, own, options.seed)
     recipe = {"model": own.model, "hops": own.hops, "structural_dim": own.structural_dim}
