@@ -60,7 +60,7 @@ ENTRIES = {
         Entry(
             GradTAG(bases=1, projection_dim=20, meetings=4),
             {"twins": NOTHING_NEW},
-            at_scale=GradTAG(bases=1, projection_dim=8, subset_size=20, meetings=1, strength=1.0),
+            at_scale=GradTAG(bases=1, projection_dim=8, subset_size=20, meetings=1, strength=1.0, basis="dense"),
         ),
         Entry(TAG(seeds=1, every=3)),
         Entry(GradientCosine(seeds=1)),
@@ -68,7 +68,7 @@ ENTRIES = {
         Entry(
             Influence(bases=1, projection_dim=20),
             {"twins": NOTHING_NEW},
-            at_scale=Influence(bases=1, projection_dim=8, strength=1.0),
+            at_scale=Influence(bases=1, projection_dim=8, strength=1.0, basis="dense"),
         ),
         Entry(TaskVectors(bases=1, epochs=2)),
         Entry(SampleWiseLandscape(initialisations=1, rows=80, sketch_dim=32)),
