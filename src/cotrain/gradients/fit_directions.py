@@ -33,32 +33,32 @@ def fit_directions(rows: Sequence[TaskGradients], pulls: Tensor, *, dimension: i
     seed
         Of the subsets.
     """
-    curvature = torch.stack([_curvature(task) for task in rows])
-    chosen = _leading(_newton_steps(curvature, pulls.double(), seed), dimension // 2)
+    chosen = _leading(_newton_steps(rows, pulls.double(), seed), dimension // 2)
     features = torch.cat([task.features for task in rows]).double()
     rest = _leading(features - features @ chosen @ chosen.T, dimension - chosen.shape[1])
     return torch.cat([chosen, rest], dim=1)
 
 
-def _newton_steps(curvature: Tensor, pulls: Tensor, seed: int) -> Tensor:
+def _newton_steps(rows: Sequence[TaskGradients], pulls: Tensor, seed: int) -> Tensor:
     """Return steps of length one for random subsets of at most half of the tasks, and ridges relative to the trace."""
-    stream, tasks = generator(seed, "fits"), len(pulls)
-    spread = curvature.mean(dim=0).trace() * torch.eye(pulls.shape[1]).to(pulls)
+    stream, roots = generator(seed, "fits"), [_curvature_root(task) for task in rows]
+    spread = sum(float(root.square().sum()) for root in roots) / len(roots) * torch.eye(pulls.shape[1]).to(pulls)
     steps = []
     for _ in range(_FITS):
-        size = int(torch.randint(1, tasks // 2 + 2, (), generator=stream))
-        subset = torch.randperm(tasks, generator=stream)[:size].to(pulls.device)
-        hessian, pull = curvature[subset].mean(dim=0), pulls[subset].mean(dim=0)
+        size = int(torch.randint(1, len(rows) // 2 + 2, (), generator=stream))
+        subset = torch.randperm(len(rows), generator=stream)[:size].tolist()
+        root, pull = torch.cat([roots[task] for task in subset]), pulls[subset].mean(dim=0)
+        hessian = root.T @ root / len(subset)
         steps += [torch.linalg.solve(hessian + ridge * spread, pull) for ridge in _RIDGES]
     return F.normalize(torch.stack(steps))
 
 
-def _curvature(rows: TaskGradients) -> Tensor:
-    """Return the Hessian of the mean loss of the rows."""
+def _curvature_root(rows: TaskGradients) -> Tensor:
+    """Return ``R`` where ``R' R`` is the Hessian of the mean loss of the rows."""
     features, chance = rows.features.double(), rows.offset.double().sigmoid()
     weight = chance * (1 - chance) if rows.loss == "logistic" else torch.full_like(chance, 2.0)
-    hessian: Tensor = (features.T * weight) @ features / max(len(rows), 1)
-    return hessian
+    root: Tensor = features * (weight / len(rows)).sqrt()[:, None]
+    return root
 
 
 def _leading(rows: Tensor, most: int) -> Tensor:
