@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from peft import PeftModel
+from transformers import Trainer, TrainingArguments
 
 import cotrain
 from cotrain.adapters import RoutedAdapters, save_adapters, trainer_rows
@@ -115,6 +117,19 @@ def test_rows_for_another_trainer_mask_what_is_not_predicted() -> None:
     weights = inputs_of(problem.rows_of(("last",), "train"))["token_weights"]
     assert (batch["labels"] != -100).equal(weights > 0)
     assert torch.isfinite(network(**batch).loss)
+
+
+def test_the_trainer_of_transformers_takes_them_and_leaves_an_adapter_to_start_from(tmp_path: Path) -> None:
+    problem, _ = trained("llama")
+    adapted = tiny.adapted("llama")
+    options: dict[str, Any] = {"max_steps": 2, "learning_rate": 0.1, "report_to": [], "disable_tqdm": True}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what transformers says to torch
+        given = TrainingArguments(str(tmp_path), use_cpu=True, save_strategy="no", **options)
+        Trainer(model=adapted, args=given, train_dataset=trainer_rows(problem, ["last"])).train()
+    again = Problem.from_texts(tiny.instructed(), model=adapted, tokenizer=tiny.tokenizer(), max_length=24)
+    started = again.build(again.tasks).state_dict()
+    assert any(bool(value.any()) for name, value in started.items() if "lora_B" in name)
 
 
 def other_model(folder: Path) -> Any:
