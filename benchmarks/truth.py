@@ -16,9 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from cotrain.affinity.design import all_pairs, balanced_subsets, distinct, singles_and_all
+from cotrain.affinity.design import truth_design
 from cotrain.evaluation.measured import measure_subsets
 from cotrain.problem.problem import Problem
 from cotrain.seeding import derive
@@ -36,7 +35,6 @@ FILES = {
 }
 SEEDS = range(100, 108)
 """Far from those of any estimate, so that nothing is scored against itself."""
-PAIRS, LARGER = 100, 100
 
 
 def problem_of(name: str) -> Problem:
@@ -44,20 +42,6 @@ def problem_of(name: str) -> Problem:
     path = DATA / f"{FILES[name]}.npz"
     problem = Problem.from_npz(path, targets=_frequent(path) if name == "blogcatalog" else None, unusable="drop")
     return _thinned(problem, 5) if name == "tox21" else problem
-
-
-def design(problem: Problem) -> NDArray[np.bool_]:
-    """Return the subsets that are measured."""
-    tasks = len(problem.names)
-    pairs = all_pairs(tasks)
-    if len(pairs) > PAIRS:
-        pairs = balanced_subsets(problem.names, size=2, count=PAIRS, seed=1)
-    sizes = np.linspace(3, tasks - 1, LARGER).round().astype(int)
-    larger = [
-        balanced_subsets(problem.names, size=int(size), count=int(count), seed=1)
-        for size, count in zip(*np.unique(sizes, return_counts=True), strict=True)
-    ]
-    return distinct(np.concatenate([singles_and_all(tasks), pairs, *larger]))
 
 
 def _frequent(path: Path, positives: int = 100) -> list[str]:
@@ -85,7 +69,7 @@ def main() -> None:
         if path.exists():
             continue
         problem, start = problem_of(name), time.perf_counter()
-        measured = measure_subsets(Trainer(problem), design(problem), seeds=SEEDS)
+        measured = measure_subsets(Trainer(problem), truth_design(problem.names, seed=1), seeds=SEEDS)
         measured.save(path)
         print(name, measured, f"{time.perf_counter() - start:.0f} s", flush=True)
 

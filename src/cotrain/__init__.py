@@ -1,9 +1,9 @@
 """Find out which tasks should train together.
 
-Five verbs, plain results: :func:`estimate` who helps whom, :func:`group` the tasks under a budget, :func:`train` the
-groups beside their obvious alternatives, :func:`report` the verdict, :func:`evaluate` affinities against measured
-losses. ``import cotrain`` is light: torch and the rest
-are imported when a name is first used.
+Six verbs, plain results: :func:`estimate` who helps whom, :func:`group` the tasks under a budget, :func:`train` the
+groups beside their obvious alternatives, :func:`report` the verdict, :func:`measure` losses of subsets and
+:func:`evaluate` affinities against them. ``import cotrain`` is light: torch and the rest are imported when a name is
+first used.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cotrain._version import __version__
 if TYPE_CHECKING:
     from cotrain.affinity.affinity import Affinity
     from cotrain.affinity.subset_losses import SubsetLosses
-    from cotrain.api import estimate, evaluate, group, report, train
+    from cotrain.api import estimate, evaluate, group, measure, report, train
     from cotrain.evaluation.trained import TrainedGroups
     from cotrain.grouping.grouping import Grouping
     from cotrain.problem.problem import Problem
@@ -33,6 +33,7 @@ __all__ = [
     "estimate",
     "evaluate",
     "group",
+    "measure",
     "report",
     "train",
 ]
@@ -47,6 +48,7 @@ _HOMES = {
     "estimate": "cotrain.api",
     "evaluate": "cotrain.api",
     "group": "cotrain.api",
+    "measure": "cotrain.api",
     "report": "cotrain.api",
     "train": "cotrain.api",
 }

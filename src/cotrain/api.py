@@ -1,4 +1,4 @@
-"""The verbs: estimate, group, train, report, measure, evaluate. Each picks the implementation and returns a plain result."""
+"""The verbs: estimate, group, train, report, measure, evaluate. Each picks what does it, returns a plain result."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,8 +150,9 @@ class Affinity:
         grid = np.ix_(index, index)
         losses = None if self.subset_losses is None else self.subset_losses.with_tasks(names)
         parts = (self.matrix[grid], self.standard_error[grid], self.counts[grid])
-        rest = (self.method, self.unit, losses, self.cost, self.warnings, self.citation, self.model)
-        return Affinity(tuple(names), *parts, *rest)
+        return replace(
+            self, tasks=tuple(names), matrix=parts[0], standard_error=parts[1], counts=parts[2], subset_losses=losses
+        )  # fmt: skip
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Save as one NPZ archive without pickles."""

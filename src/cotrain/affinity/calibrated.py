@@ -16,16 +16,15 @@ from cotrain.affinity.aggregation import co_occurrence_mean
 from cotrain.affinity.base import Estimator
 from cotrain.affinity.candidates import candidate_subsets
 from cotrain.affinity.design import singles_and_all, survey
-from cotrain.affinity.measuring import measure_losses
+from cotrain.affinity.measuring import Measurements
 from cotrain.affinity.subset_losses import SubsetLosses
 from cotrain.affinity.surrogates.gain_process import GainProcess
-from cotrain.cost import Cost
 from cotrain.problem.problem import Problem
 from cotrain.training.trainer import Trainer
 
 Floats = NDArray[np.float64]
-_OBSERVATIONS = 4000
-"""Losses that a process learns from in seconds."""
+_OBSERVATIONS = 5000
+"""Losses, on two halves of the rows, that a process learns from in seconds."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Calibrated:
     ----------
     trainings
         Subsets trained, those of one task among them. By default a tenth of all pairs trained with eight seeds each,
-        but at least ``tasks + 10``, and no more than tell 4,000 losses.
+        but at least ``tasks + 10``, and no more than tell some 2,500 losses.
     scores
         Cheap estimators whose affinities are features of the model. None by default: on measured truth they added
         nothing (see the leaderboard).
@@ -82,25 +81,25 @@ class Calibrated:
     def estimate(self, problem: Problem, trainer: Trainer, *, seed: int = 0) -> Affinity:
         """Return expected gains with standard errors, and the model that predicts those of any subset.
 
-        The standard errors are those of the expected gain on the validation rows at hand.
+        The gains are those on rows like the validation rows, of networks like those that were trained.
         """
         cheap = {one.name: one.estimate(problem, trainer, seed=seed) for one in self.scores}
         tasks = tuple(sorted(problem.names))
         scores = {name: affinity.with_tasks(tasks).matrix for name, affinity in cheap.items()}
-        campaign = _Campaign(trainer, tasks, scores, self.seeds, seed)
-        self._run(campaign)
-        model = campaign.model()
-        spread = co_occurrence_mean(_predicted(model, campaign.table.alone, survey(tasks, seed=seed)))
-        table = _predicted(model, campaign.table.alone, candidate_subsets(spread.matrix))
-        cost = sum((affinity.cost for affinity in cheap.values()), campaign.cost)
+        campaign = _Campaign(Measurements(trainer, tasks), scores, self.seeds, seed)
+        self._run(campaign, len(tasks))
+        model, alone = campaign.model(), campaign.measured.table.alone
+        spread = co_occurrence_mean(_predicted(model, alone, survey(tasks, seed=seed)))
+        table = _predicted(model, alone, candidate_subsets(spread.matrix))
+        cost = sum((affinity.cost for affinity in cheap.values()), campaign.measured.cost)
         warnings = tuple(cautions.about_gains(spread))
         affinity = Affinity(tasks, *spread, self.name, "gain", table, cost, warnings, self.citation, model)
         return affinity.with_tasks(problem.names)
 
-    def _run(self, campaign: _Campaign) -> None:
-        tasks = len(campaign.tasks)
-        campaign.train(singles_and_all(tasks))
-        left = max(self._trainings(tasks) - len(campaign.mask), 0) if tasks > 2 else 0
+    def _run(self, campaign: _Campaign, tasks: int) -> None:
+        alone = singles_and_all(tasks)
+        campaign.train(alone)
+        left = max(self._trainings(tasks) - len(alone), 0) if tasks > 2 else 0
         for number in range(self.rounds):
             count = left // self.rounds + (number < left % self.rounds)
             if count:
@@ -109,45 +108,34 @@ class Calibrated:
     def _trainings(self, tasks: int) -> int:
         tenth = round(0.8 * tasks * (tasks - 1) / 2)
         mean_size = (2 + largest(tasks)) / 2
-        return self.trainings or round(min(max(tenth, tasks + 10), 10 * tasks, tasks + _OBSERVATIONS / mean_size))
+        return self.trainings or round(min(max(tenth, tasks + 10), 10 * tasks, tasks + _OBSERVATIONS / (2 * mean_size)))
 
 
 class _Campaign:
     """The trainings so far, each with the next seed in turn."""
 
-    def __init__(
-        self, trainer: Trainer, tasks: tuple[str, ...], scores: dict[str, Floats], seeds: int, first_seed: int
-    ) -> None:
-        self.tasks, self.cost = tasks, Cost()
-        self.mask, self._losses = np.zeros((0, len(tasks)), dtype=bool), np.zeros((0, len(tasks)))
-        self._trainer, self._scores, self._seeds, self._first_seed = trainer, scores, seeds, first_seed
+    def __init__(self, measured: Measurements, scores: dict[str, Floats], seeds: int, first_seed: int) -> None:
+        self.measured = measured
+        self._scores, self._seeds, self._first_seed = scores, seeds, first_seed
 
     def train(self, mask: NDArray[np.bool_]) -> None:
         """Train subsets."""
-        losses, cost = measure_losses(self._trainer, self.tasks, mask, self._turns(len(self.mask), len(mask)))
-        self.mask, self._losses = np.concatenate([self.mask, mask]), np.concatenate([self._losses, losses])
-        self.cost += cost
+        start = len(self.measured.mask)
+        turns = self._first_seed + np.arange(start, start + len(mask)) % self._seeds
+        self.measured.train(mask, turns)
 
     def first(self, count: int) -> NDArray[np.bool_]:
         """Return subsets to begin with."""
-        return first_subsets(self.tasks, count, self._first_seed)
+        return first_subsets(self.measured.tasks, count, self._first_seed)
 
     def most_telling(self, count: int) -> NDArray[np.bool_]:
         """Return the subsets to go on with."""
         return most_telling(self.model(), count, self._first_seed)
 
-    @property
-    def table(self) -> SubsetLosses:
-        """All losses so far; every training is a row."""
-        return SubsetLosses.from_seeds(self.tasks, self.mask, self._losses[None])
-
     def model(self) -> GainProcess:
         """Return what was learned so far."""
-        turns = self._turns(0, len(self.mask))
-        return GainProcess.fit(self.table, scores=self._scores, seeds=turns, seed=self._first_seed)
-
-    def _turns(self, start: int, count: int) -> NDArray[np.int64]:
-        return self._first_seed + np.arange(start, start + count) % self._seeds
+        measured = self.measured
+        return GainProcess.fit(measured.halves, scores=self._scores, seeds=measured.seeds, seed=self._first_seed)
 
 
 def _predicted(model: GainProcess, alone: Floats, mask: NDArray[np.bool_]) -> SubsetLosses:

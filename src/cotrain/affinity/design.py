@@ -117,6 +117,38 @@ def survey(
     return distinct(np.concatenate(parts))
 
 
+def truth_design(
+    tasks: Sequence[str], *, pairs: int | None = 100, larger: int = 100, seed: int = 0
+) -> NDArray[np.bool_]:
+    """Return subsets worth measuring to judge estimates by: all sizes, every task alone and all together among them.
+
+    Parameters
+    ----------
+    tasks
+        Names, in the order of the columns.
+    pairs
+        Most pairs, drawn evenly; None: all of them.
+    larger
+        Subsets of three to all but one tasks, all sizes about equally often; those that repeat are left out.
+    seed
+        Of the draws.
+
+    Examples
+    --------
+    >>> truth_design(list("abcde"), larger=6).sum(axis=1).tolist()
+    [1, 1, 1, 1, 1, 5, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 4, 4, 4]
+    """
+    count = len(tasks)
+    two = all_pairs(count)
+    if pairs is not None and len(two) > pairs > 0:
+        two = balanced_subsets(tasks, size=2, count=pairs, seed=seed)
+    parts = [singles_and_all(count), two[:pairs]]
+    sizes = np.linspace(3, count - 1, larger).round().astype(int) if count > 3 else np.zeros(0, dtype=int)
+    for size, wanted in zip(*np.unique(sizes, return_counts=True), strict=True):
+        parts.append(balanced_subsets(tasks, size=int(size), count=int(wanted), seed=seed))
+    return distinct(np.concatenate(parts))
+
+
 def distinct(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the subsets without repeats, each at its first place."""
     _, first = np.unique(mask, axis=0, return_index=True)

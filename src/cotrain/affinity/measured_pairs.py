@@ -12,7 +12,7 @@ from cotrain.affinity import cautions
 from cotrain.affinity.affinity import Affinity
 from cotrain.affinity.aggregation import co_occurrence_mean
 from cotrain.affinity.design import all_pairs, singles_and_all
-from cotrain.affinity.measuring import measure_losses
+from cotrain.affinity.measuring import Measurements
 from cotrain.affinity.subset_losses import SubsetLosses
 from cotrain.problem.problem import Problem
 from cotrain.training.trainer import Trainer
@@ -60,8 +60,10 @@ class MeasuredPairs:
         tasks = len(problem.names)
         mask = np.concatenate([singles_and_all(tasks)[:tasks], all_pairs(tasks)])
         seeds = np.repeat(np.arange(seed, seed + self.seeds), len(mask))
-        found, cost = measure_losses(trainer, problem.names, np.tile(mask, (self.seeds, 1)), seeds)
-        losses = SubsetLosses.from_seeds(problem.names, mask, found.reshape(self.seeds, *mask.shape))
+        measured = Measurements(trainer, problem.names)
+        measured.train(np.tile(mask, (self.seeds, 1)), seeds)
+        found = measured.table.loss.reshape(self.seeds, *mask.shape)
+        losses, cost = SubsetLosses.from_seeds(problem.names, mask, found), measured.cost
         aggregate = co_occurrence_mean(losses, pairs_only=True)
         warnings = tuple(cautions.about_gains(aggregate))
         return Affinity(problem.names, *aggregate, self.name, "gain", losses, cost, warnings, self.citation)

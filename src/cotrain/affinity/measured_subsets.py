@@ -13,7 +13,7 @@ from cotrain.affinity import cautions
 from cotrain.affinity.affinity import Affinity
 from cotrain.affinity.aggregation import co_occurrence_mean
 from cotrain.affinity.design import balanced_subsets, count_for_coverage, singles_and_all
-from cotrain.affinity.measuring import measure_losses
+from cotrain.affinity.measuring import Measurements
 from cotrain.affinity.subset_losses import SubsetLosses
 from cotrain.affinity.surrogates import GainModel, GainProcess, KernelSurrogate, RidgeSurrogate
 from cotrain.problem.problem import Problem
@@ -68,8 +68,9 @@ class MeasuredSubsets:
     def estimate(self, problem: Problem, trainer: Trainer, *, seed: int = 0) -> Affinity:
         """Return mean gains over the measured subsets, with a model of all others."""
         mask = self._design(problem.names, seed)
-        found, cost = measure_losses(trainer, problem.names, mask, np.full(len(mask), seed))
-        losses = SubsetLosses.from_seeds(problem.names, mask, found[None])
+        measured = Measurements(trainer, problem.names)
+        measured.train(mask, np.full(len(mask), seed))
+        losses, cost = measured.table, measured.cost
         aggregate = co_occurrence_mean(losses)
         warnings = (*cautions.about_meetings(aggregate), *cautions.about_gains(aggregate))
         model = fit_surrogate(self.surrogate, losses)

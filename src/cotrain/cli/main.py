@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
 from cotrain._version import __version__
-from cotrain.cli import add_task, doctor, estimate, evaluate, group, report, run, train
+from cotrain.cli import add_task, doctor, estimate, evaluate, group, measure, report, run, train
 from cotrain.errors import CotrainError, InputError, MissingExtraError
 
-COMMANDS = (run, estimate, group, train, report, evaluate, doctor, add_task)
+COMMANDS = (run, estimate, group, train, report, measure, evaluate, doctor, add_task)
 DONE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -23,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Those of the process by default.
     """
     chosen = parser().parse_args(arguments)
+    # Read when torch is imported. By default its threads wait in a loop, for cores that other processes may keep busy.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         chosen.execute(chosen)
     except (InputError, MissingExtraError, OSError) as error:

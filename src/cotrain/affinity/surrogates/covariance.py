@@ -12,7 +12,10 @@ from torch import Tensor
 from cotrain.affinity.surrogates.observations import Points
 
 Floats = NDArray[np.float64]
-PARTS = ("company", "own company", "number", "own number", "source", "pair", "mutual")
+PARTS = (
+    "company", "own company", "number", "own number", "source", "pair", "mutual",
+    "company on these rows", "number on these rows", "pair on these rows",
+)  # fmt: skip
 """Parts every process has. In all of them a task alone has benefit zero.
 
 company, own company
@@ -24,7 +27,10 @@ source
 pair
     what a partner brings to one task;
 mutual
-    what two tasks bring to each other alike.
+    what two tasks bring to each other alike;
+... on these rows
+    what is true of the validation rows at hand and would be otherwise on others: it tells losses on one part of the
+    rows apart from those on another, and is no part of what is predicted.
 """
 
 
@@ -48,8 +54,12 @@ class Covariance:
         self._number = torch.minimum(left.number[:, None], right.number[None, :])
         self._common = left.partners @ right.partners.T
         self._mutual = left.partners[:, right.task] * right.partners[:, left.task].T * (1.0 - self._same)
+        same_part = (rows.rows[:, None] == columns.rows[None, :]) & (rows.rows >= 0)[:, None]
+        self._same_rows = self._same * torch.from_numpy(same_part).double()
+        self.level = self._same * torch.from_numpy(rows.rows[:, None] == columns.rows[None, :]).double()
         self.same_seed = self._same * torch.from_numpy(rows.seed[:, None] == columns.seed[None, :]).double()
         self.same_network = torch.from_numpy(rows.network[:, None] == columns.network[None, :]).double()
+        self.same_training = self._same * self.same_network
 
     def parts(self, dilution: Tensor) -> list[Tensor]:
         """Return every part ``(rows, columns)``, first those of ``PARTS``, then the scores.
@@ -65,6 +75,7 @@ class Covariance:
         structure = [
             self._company, self._same * self._company, self._number, self._same * self._number,
             common, self._same * common, self._same * common + self._mutual * diluted,
+            self._same_rows * self._company, self._same_rows * self._number, self._same_rows * common,
         ]  # fmt: skip
         scored = zip(self._sides[0].scored, self._sides[1].scored, strict=True)
         return structure + [torch.outer(one * left, other * right) for one, other in scored]

@@ -18,12 +18,14 @@ from cotrain.seeding import derive
 
 _EXPECTED = {
     "company": 0.3, "own company": 0.2, "number": 0.3, "own number": 0.1, "source": 0.1, "pair": 0.05, "mutual": 0.05,
+    "company on these rows": 0.05, "number on these rows": 0.05, "pair on these rows": 0.02,
 }  # fmt: skip
 """Prior medians of the parts' variances, as shares of the variance of what was observed."""
 _SCORE = 0.05
-_NOISES = {"noise of a network": 0.05, "noise of a seed": 0.05, "noise of a task": 0.1}
-"""What a training's losses share over its tasks, what a task's share over trainings of one seed, and the rest."""
-_DOUBT = 2.0
+_NOISES = {"noise of a network": 0.05, "noise of a seed": 0.05, "noise of a task": 0.1, "noise of rows": 0.02}
+"""What a training's losses share over its tasks, what a task's share over trainings of one seed, a training's own noise
+in one task, and what differs from one part of the rows to another."""
+_DOUBT = 1.0
 """Prior standard deviation of a log variance."""
 _TASK_DOUBT = 0.5
 """Prior standard deviation of the logarithm of one task's scale of effects, and of noise."""
@@ -89,7 +91,7 @@ class _Strengths:
         variances, rest = values[: parts + len(_NOISES)].exp(), values[parts + len(_NOISES) :]
         self._dilution, scale = torch.sigmoid(rest[0]), (2.0 * rest[1]).exp()
         self._variances, self._scale = variances[:parts] * scale, scale
-        self.network_noise, self.seed_noise, self._own_noise = variances[parts:] * scale
+        self.network_noise, self.seed_noise, self._own_noise, self._rows_noise = variances[parts:] * scale
         self._task_scale, self._task_noise = rest[2 : 2 + tasks].exp(), (2.0 * rest[2 + tasks :]).exp()
 
     def covariance(self, parts: Covariance, rows: Points, columns: Points) -> Tensor:
@@ -102,11 +104,12 @@ class _Strengths:
 
     def observed(self, parts: Covariance, points: Points) -> Tensor:
         """Return the covariance of what is observed: benefits, the level of every task alone, noise."""
-        task = torch.from_numpy(points.task)
-        level = (task[:, None] == task[None, :]).double() * (_LEVEL * self._scale)
-        own = torch.diag(self.noise(points) + _JITTER * self._scale)
+        scattered = self.noise(points)
+        single = torch.diag(scattered * (self._rows_noise / self._own_noise) + _JITTER * self._scale)
         shared = self.network_noise * parts.same_network + self.seed_noise * parts.same_seed
-        observed: Tensor = self.covariance(parts, points, points) + level + shared + own
+        own = parts.same_training * scattered[:, None]
+        level = parts.level * (_LEVEL * self._scale)
+        observed: Tensor = self.covariance(parts, points, points) + level + shared + own + single
         return observed
 
 

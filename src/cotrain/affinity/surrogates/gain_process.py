@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -73,7 +73,7 @@ class GainProcess:
     @classmethod
     def fit(
         cls,
-        losses: SubsetLosses,
+        losses: SubsetLosses | Sequence[SubsetLosses],
         *,
         scores: Mapping[str, Floats] | None = None,
         seeds: NDArray[np.int64] | None = None,
@@ -84,8 +84,9 @@ class GainProcess:
         Parameters
         ----------
         losses
-            Every task alone must be among them. A subset may come more than once, once per seed. Of more than 5,000
-            losses it learns from those of subsets drawn at random.
+            Every task alone must be among them. A subset may come more than once, once per seed. Several tables hold
+            the losses of the same networks on different parts of the validation rows; they tell what would be
+            otherwise on other rows. Of more than 5,000 losses it learns from those of subsets drawn at random.
         scores
             Matrices ``(tasks, tasks)`` of cheap affinities, by name; entries that are not known count as zero.
         seeds
@@ -93,10 +94,11 @@ class GainProcess:
         seed
             Of the choice of observations, where there are too many to use all for the strengths.
         """
-        observations = at_most(Observations.of(losses, seeds), _MOST_OBSERVATIONS, seed)
+        tables = [losses] if isinstance(losses, SubsetLosses) else list(losses)
+        observations = at_most(Observations.of(tables, seeds), _MOST_OBSERVATIONS, seed)
         standard = {name: _standard(matrix) for name, matrix in (scores or {}).items()}
-        settings = most_likely(observations, standard, len(losses.tasks), seed=seed)
-        return cls(losses.tasks, observations, standard, settings)
+        settings = most_likely(observations, standard, len(tables[0].tasks), seed=seed)
+        return cls(tables[0].tasks, observations, standard, settings)
 
     def __repr__(self) -> str:
         return f"GainProcess({len(self.tasks)} tasks, {len(self.observations.points)} observations)"
@@ -152,7 +154,7 @@ class GainProcess:
         header = {"tasks": self.tasks, "scores": list(self.scores), "is_logarithm": self.observations.is_logarithm}
         return {
             "header": np.array(json.dumps(header)), "task": points.task, "partners": points.partners.astype(np.uint8),
-            "network": points.network, "seed": points.seed, "benefit": self.observations.benefit,
+            "network": points.network, "seed": points.seed, "rows": points.rows, "benefit": self.observations.benefit,
             "settings": self.settings.values, "matrices": np.array(list(self.scores.values()), dtype=np.float64),
         }  # fmt: skip
 
@@ -160,7 +162,9 @@ class GainProcess:
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
         """Return the process that was saved."""
         header = json.loads(str(arrays["header"]))
-        points = Points(arrays["task"], arrays["partners"].astype(np.float64), arrays["network"], arrays["seed"])
+        points = Points(
+            arrays["task"], arrays["partners"].astype(np.float64), arrays["network"], arrays["seed"], arrays["rows"]
+        )
         observations = Observations(points, arrays["benefit"], bool(header["is_logarithm"]))
         scores = dict(zip(header["scores"], arrays["matrices"], strict=True))
         return cls(tuple(header["tasks"]), observations, scores, Settings(arrays["settings"], len(header["tasks"])))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,36 +29,48 @@ class Points:
         ``(points,)``: which points come from one network.
     seed
         ``(points,)``: seed of that network.
+    rows
+        ``(points,)``: which part of the validation rows the loss is a mean over; negative: of rows in general.
     """
 
     task: NDArray[np.int64]
     partners: Floats
     network: NDArray[np.int64]
     seed: NDArray[np.int64]
+    rows: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.task)
 
     @classmethod
-    def of(cls, mask: NDArray[np.bool_], seeds: NDArray[np.int64] | None = None) -> Points:
+    def of(cls, mask: NDArray[np.bool_], seeds: NDArray[np.int64] | None = None, *, rows: int = -1) -> Points:
         """Return all pairs of subsets ``mask (subsets, tasks)`` and their members, subset by subset.
 
-        ``seeds (subsets,)`` are all different where they are not given.
+        ``seeds (subsets,)`` are all different where they are not given; all losses are over the same ``rows``.
         """
         network, task = np.nonzero(mask)
         partners = mask[network].astype(np.float64)
         partners[np.arange(len(task)), task] = 0.0
-        return cls(task, partners, network, network if seeds is None else seeds[network])
+        return cls(task, partners, network, network if seeds is None else seeds[network], np.full(len(task), rows))
 
     def at(self, index: NDArray[np.int64] | slice) -> Points:
         """Return the points at ``index``."""
-        return Points(self.task[index], self.partners[index], self.network[index], self.seed[index])
+        return Points(*(part[index] for part in self.arrays))
 
     def joined(self, other: Points) -> Points:
         """Return these points and then the other ones, of other networks."""
-        new = int(self.network.max(initial=-1)) + 1
-        pairs = [(self.task, other.task), (self.partners, other.partners), (self.network, other.network + new)]
-        return Points(*(np.concatenate(pair) for pair in pairs), np.concatenate([self.seed, other.seed]))
+        moved = replace(other, network=other.network + int(self.network.max(initial=-1)) + 1)
+        return Points.concatenated([self, moved])
+
+    @classmethod
+    def concatenated(cls, several: Sequence[Points]) -> Points:
+        """Return all points in one list."""
+        return cls(*(np.concatenate(arrays) for arrays in zip(*(points.arrays for points in several), strict=True)))
+
+    @property
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """All arrays, in the order of the constructor."""
+        return self.task, self.partners, self.network, self.seed, self.rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,25 +92,43 @@ class Observations:
     is_logarithm: bool
 
     @classmethod
-    def of(cls, losses: SubsetLosses, seeds: NDArray[np.int64] | None = None) -> Observations:
-        """Return the known losses of a table, whose rows were trained with ``seeds (subsets,)``.
+    def of(cls, tables: Sequence[SubsetLosses], seeds: NDArray[np.int64] | None = None) -> Observations:
+        """Return the known losses of tables that tell of the same subsets, each on another part of the rows.
+
+        Parameters
+        ----------
+        tables
+            One is enough; then nothing tells what is peculiar to the rows.
+        seeds
+            ``(subsets,)``: with which seed each row of a table was trained.
 
         Raises
         ------
         InputError
             When a task was never alone.
         """
-        absent = [name for name, loss in zip(losses.tasks, losses.alone, strict=True) if not np.isfinite(loss)]
-        if absent:
+        alone = np.isfinite(np.stack([table.alone for table in tables])).any(axis=0)
+        if not alone.all():
+            absent = [name for name, known in zip(tables[0].tasks, alone, strict=True) if not known]
             raise InputError(f"`losses` must hold every task alone: gains are relative to that. Missing: {absent}.")
-        known = losses.mask & np.isfinite(losses.loss)
-        points = Points.of(losses.mask, seeds).at(np.flatnonzero(known[losses.mask]))
-        loss, alone = losses.loss[known], losses.alone[points.task]
-        is_logarithm = bool((loss > 0).all() and (losses.alone > 0).all())
-        benefit = np.log(alone / loss) if is_logarithm else (alone - loss) / np.abs(alone)
-        return cls(points, benefit, is_logarithm)
+        is_logarithm = all(bool((table.loss[table.mask & np.isfinite(table.loss)] > 0).all()) for table in tables)
+        parts = len(tables) > 1
+        observed = [
+            _observed(table, seeds, number if parts else -1, is_logarithm) for number, table in enumerate(tables)
+        ]
+        points = Points.concatenated([points for points, _ in observed])
+        return cls(points, np.concatenate([benefit for _, benefit in observed]), is_logarithm)
 
     def gain(self, benefit: Floats) -> Floats:
         """Return benefits as gains ``1 - loss / alone``."""
         gain: Floats = -np.expm1(-benefit) if self.is_logarithm else benefit
         return gain
+
+
+def _observed(
+    table: SubsetLosses, seeds: NDArray[np.int64] | None, rows: int, is_logarithm: bool
+) -> tuple[Points, Floats]:
+    known = table.mask & np.isfinite(table.loss) & np.isfinite(table.alone)
+    points = Points.of(table.mask, seeds, rows=rows).at(np.flatnonzero(known[table.mask]))
+    loss, alone = table.loss[known], table.alone[points.task]
+    return points, np.log(alone / loss) if is_logarithm else (alone - loss) / np.maximum(np.abs(alone), 1e-12)

@@ -1,0 +1,76 @@
+"""Calibration on problems whose truth is measured or planted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.affinity.families import member, problem_of
+
+from cotrain.affinity import Calibrated, GradientCosine
+from cotrain.affinity.measured_pairs import MeasuredPairs
+from cotrain.affinity.surrogates import GainProcess
+from cotrain.api import group
+from cotrain.errors import InputError
+from cotrain.problem.demo import digits
+from cotrain.training.trainer import Trainer
+
+FAMILIES = (member("a1", 0), member("a2", 0), member("a3", 0), member("b1", 1), member("b2", 1), member("b3", 1))
+
+
+def test_it_trains_as_many_networks_as_it_was_given() -> None:
+    problem = problem_of(FAMILIES)
+    for trainings in (7, 12, 19):
+        found = Calibrated(trainings=trainings).estimate(problem, Trainer(problem))
+        assert found.cost.trainings == trainings
+
+
+def test_scores_become_features_and_their_cost_is_counted() -> None:
+    problem = problem_of(FAMILIES)
+    found = Calibrated(trainings=10, scores=(GradientCosine(seeds=1),)).estimate(problem, Trainer(problem))
+    assert isinstance(found.model, GainProcess)
+    assert "cosine" in found.model.strengths
+    assert found.cost.trainings == 11
+
+
+def test_predictions_and_table_agree() -> None:
+    problem = problem_of(FAMILIES)
+    found = Calibrated(trainings=16).estimate(problem, Trainer(problem), seed=3)
+    assert found.subset_losses is not None
+    table = found.subset_losses
+    assert len(table) == 2**6 - 1
+    np.testing.assert_allclose(table.gain()[table.mask], found.predict(table.mask).gain[table.mask], atol=1e-9)
+
+
+def test_groups_follow_predicted_gains_and_a_further_network_must_be_worth_it() -> None:
+    problem = problem_of(FAMILIES)
+    found = Calibrated(trainings=30).estimate(problem, Trainer(problem))
+    chosen = group(found, networks=2)
+    assert chosen.method == "network-selection"
+    assert len(chosen.groups) <= 2
+    gains = found.predict(np.array([[name in one for name in found.tasks] for one in chosen.groups])).gain
+    served = [gains[chosen.serving[task], column] for column, task in enumerate(found.tasks)]
+    together = np.nanmean(found.predict(np.ones((1, 6), dtype=bool)).gain)
+    assert np.mean(served) >= together - 1e-9
+
+
+def test_two_tasks_need_nothing_but_their_three_subsets() -> None:
+    problem = digits().with_tasks(["even", "prime"])
+    assert Calibrated().estimate(problem, Trainer(problem)).cost.trainings == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"trainings": 2}, "`trainings` must be at least 3"), ({"rounds": 0}, "`rounds`"), ({"seeds": 0}, "`seeds`")],
+)
+def test_bad_options_are_refused(options: dict[str, int], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Calibrated(**options)  # type: ignore[arg-type]
+
+
+def test_measured_pairs_are_what_training_them_gives() -> None:
+    problem = problem_of(FAMILIES[:3])
+    trainer = Trainer(problem)
+    found = MeasuredPairs(seeds=2).estimate(problem, trainer, seed=5)
+    alone = np.mean([trainer.fit(("a1",), seed=seed).validation_loss[0] for seed in (5, 6)])
+    pair = np.mean([trainer.fit(("a1", "a2"), seed=seed).validation_loss[0] for seed in (5, 6)])
+    assert found.to_frame().loc["a1", "a2"] == pytest.approx(1.0 - pair / alone, abs=1e-4)
