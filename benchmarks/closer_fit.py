@@ -120,7 +120,7 @@ def write(lines: list[dict[str, Any]]) -> None:
     text = f"""# Does a closer linear fit predict measured losses better?
 
 Written by `benchmarks/closer_fit.py`. Correlations with measured gains are within each task over subsets of three and
-more tasks, then the mean over tasks, as `cotrain evaluate` prints them ({ceilings}); averaged over {BASES} bases.
+more tasks, then the mean over tasks, as `cotrain evaluate` prints them ({ceilings}); mean over {BASES} base network(s).
 The last column is the correlation with the losses that the first line of the data set predicts, the closest linear fit.
 
 {chr(10).join(rows)}
