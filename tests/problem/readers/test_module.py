@@ -77,6 +77,10 @@ def summed(outputs: Tensor, targets: Tensor) -> Tensor:
     return absolute(outputs, targets).mean()
 
 
+def negative(outputs: Tensor, targets: Tensor) -> Tensor:
+    return -absolute(outputs, targets)
+
+
 class OnlyFirst(TwoInputs):
     """Forgets all tasks but the first."""
 
@@ -114,6 +118,18 @@ LEFT = example()[0]["left"]
             [Task("mean", "regression", loss=summed)],
             (example()[0], example()[1][:, 2]),
             r"`loss` of task 'mean' must return one loss for each of 2 rows. Found shape \(\)",
+        ),
+        (
+            TwoInputs,
+            [Task("mean", "regression", loss=negative)],
+            (example()[0], example()[1][:, 2]),
+            "`loss` of task 'mean' must not be negative",
+        ),
+        (
+            TwoInputs,
+            [Task("sign", "sequence")],
+            (example()[0], example()[1][:, 0]),
+            "`targets` of a sequence task must be codes from 1. 'sign' holds 0",
         ),
     ],
 )

@@ -68,5 +68,10 @@ def _check_losses(tasks: Sequence[Task], outputs: Outputs, targets: Tensor) -> N
                 f"`loss` of task '{task.name}' must return one loss for each of {ROWS} rows. "
                 f"Found shape {tuple(loss.shape)}; reduction='none' keeps rows apart."
             )
+        if (loss < 0).any():
+            raise InputError(
+                f"`loss` of task '{task.name}' must not be negative, since gains are shares of a loss. "
+                f"Found {float(loss.min()):.3g}. Add a constant."
+            )
     if not torch.isfinite(row_losses(tasks, outputs, targets)).all():
         raise InputError("`build` must return a network with finite losses. An untrained one gave NaN or infinity.")
