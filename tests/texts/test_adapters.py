@@ -142,6 +142,7 @@ def test_what_does_not_belong_together_is_refused(tmp_path: Path) -> None:
     refusals: list[tuple[Any, str]] = [
         (lambda: other_model(tmp_path / "adapters"), "It is another"),
         (lambda: other_model(tmp_path), "`folder` must hold saved adapters"),
+        (lambda: RoutedAdapters.load(tmp_path / "adapters", model=tiny.adapted("llama")), "must be the bare model"),
         (lambda: routed.predict("last", ["red"]), "Use `generate`"),
         (lambda: routed.generate("first", ["red"]), "`task` must be one of"),
         (lambda: save_adapters(groups, problem, tmp_path / "adapters"), "exists already"),

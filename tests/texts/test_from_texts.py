@@ -14,6 +14,7 @@ from transformers import BertForSequenceClassification
 from cotrain.errors import InputError, MissingExtraError
 from cotrain.problem import Problem
 from cotrain.problem.readers.text_data import read_own_texts
+from cotrain.problem.readers.text_models import load_backbone
 from cotrain.problem.readers.tokens import continuation_tokens, read_tokens, translation_tokens
 
 from . import tiny
@@ -107,6 +108,12 @@ def test_networks_start_from_an_adapter_that_a_trainer_left() -> None:
     assert all(bool((value == 0.5).all()) for name, value in network.state_dict().items() if "lora_B" in name)
     network.load_state_dict({name: torch.zeros_like(value) for name, value in network.state_dict().items()})
     assert all(bool((w == 0.5).all()) for name, w in adapted.named_parameters() if "lora_B" in name)
+
+
+def test_the_frozen_weights_are_known_with_and_without_an_adapter() -> None:
+    models = tiny.model("llama"), tiny.adapted("llama"), tiny.model("llama", seed=1)
+    bare, adapted, other = (load_backbone(model, None, labels=None).digest for model in models)
+    assert bare == adapted != other
 
 
 def test_at_most_so_many_tokens_of_a_task_are_linearised() -> None:

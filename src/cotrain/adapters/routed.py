@@ -83,6 +83,8 @@ class RoutedAdapters:
         folder = Path(folder)
         routes = Routes.load(folder)
         backbone = load_backbone(model, None, labels=routes.form == "labels")
+        if backbone.adapter is None:
+            raise InputError("`model` must be the bare model, without an adapter. Found a PeftModel.")
         if backbone.digest != routes.digest:
             raise MismatchError(
                 f"`model` must be the one that the adapters in '{folder}' were trained on. It is another."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import re
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 TextForm: TypeAlias = Literal["labels", "causal", "seq2seq"]
 """What is predicted of a text, and by what: labels, its continuation, or another text."""
+_BY_PEFT = re.compile(r"^base_model\.model\.|\.base_layer(?=\.)|\.original_module(?=\.)")
+"""What peft adds to the names of a model's weights."""
 _PEFT_TASKS: dict[TextForm, str] = {"labels": "FEATURE_EXTRACTION", "causal": "CAUSAL_LM", "seq2seq": "SEQ_2_SEQ_LM"}
 
 
@@ -43,12 +46,18 @@ class Backbone:
 
     @cached_property
     def digest(self) -> str:
-        """Digest of the weights as they are before any network is trained."""
-        digest = hashlib.sha256(type(self.model).__qualname__.encode())
-        for name, value in sorted(self.model.state_dict().items()):
-            digest.update(f"{name}/{value.dtype}/{tuple(value.shape)}".encode())
-            digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+        """Digest of the frozen weights, the same whether or not the model brings an adapter."""
+        digest = hashlib.sha256()
+        for name, weight in sorted(self._frozen()):
+            digest.update(f"{name}/{weight.dtype}/{tuple(weight.shape)}".encode())
+            digest.update(weight.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
         return digest.hexdigest()
+
+    def _frozen(self) -> list[tuple[str, nn.Parameter]]:
+        """Return the frozen weights under the names that they have in the bare model."""
+        bare = self.adapter is not None
+        weights = self.model.named_parameters()
+        return [(_BY_PEFT.sub("", name), weight) for name, weight in weights if bare or not weight.requires_grad]
 
     def adapted(self) -> PeftModel:
         """Return a model with adapters of its own and frozen weights that share memory with all others.
@@ -60,7 +69,7 @@ class Backbone:
         """
         from peft import get_peft_model
 
-        twin = copy.deepcopy(self.model, sharing(_frozen(self.model, everything=self.adapter is not None)))
+        twin = copy.deepcopy(self.model, sharing(weight for _, weight in self._frozen()))
         if self.adapter is None:
             peft_model: PeftModel = twin
             return peft_model
@@ -75,7 +84,3 @@ class Backbone:
                 f"`adapter` must fit the model, a {type(self.model).__name__}. peft says: {error} "
                 "Name modules of the model in `target_modules`."
             ) from error
-
-
-def _frozen(model: nn.Module, *, everything: bool) -> list[nn.Parameter]:
-    return [weight for weight in model.parameters() if everything or not weight.requires_grad]
