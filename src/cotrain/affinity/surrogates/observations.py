@@ -107,9 +107,9 @@ class Observations:
         InputError
             When a task was never alone.
         """
-        alone = np.isfinite(np.stack([table.alone for table in tables])).any(axis=0)
+        alone: NDArray[np.bool_] = np.isfinite(np.stack([table.alone for table in tables])).max(axis=0)
         if not alone.all():
-            absent = [name for name, known in zip(tables[0].tasks, alone, strict=True) if not known]
+            absent = [name for number, name in enumerate(tables[0].tasks) if not alone[number]]
             raise InputError(f"`losses` must hold every task alone: gains are relative to that. Missing: {absent}.")
         is_logarithm = all(bool((table.loss[table.mask & np.isfinite(table.loss)] > 0).all()) for table in tables)
         parts = len(tables) > 1
