@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import torch
+from peft import IA3Config, LoraConfig, PeftConfig
 from torch import Tensor, nn
 
 from cotrain.gradients import collect, make_basis
+from cotrain.gradients.doctor import examine
 from cotrain.gradients.margins import margin_columns
 from cotrain.gradients.parameters import parameter_shapes
 from cotrain.problem import Problem, row_losses
@@ -57,6 +59,27 @@ def test_padding_leaves_a_rows_gradient_as_it_is(architecture: tiny.Architecture
         few = {name: part[:6] for name, part in wide.items()}
         alone, among = flat(network, network(one)[0, 0]), flat(network, network(few)[2, 0])
         torch.testing.assert_close(alone, among, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_lora_takes_the_fast_path(architecture: tiny.Architecture) -> None:
+    assert set(examine(tiny.problem(architecture)).paths.values()) == {"structured"}
+
+
+def test_a_model_of_half_precision_has_adapters_of_single_precision() -> None:
+    options: dict[str, Any] = {"tokenizer": tiny.tokenizer(), "max_length": 24}
+    problem = Problem.from_texts(tiny.instructed(), model=tiny.model("llama").to(torch.bfloat16), **options)
+    network = built(problem)
+    types = {weight.dtype for weight in network.parameters() if weight.requires_grad}
+    assert types == {torch.float32}
+    assert set(examine(problem, network).paths.values()) == {"structured"}
+
+
+@pytest.mark.parametrize("adapter", [LoraConfig(r=2, use_dora=True), IA3Config()])
+def test_other_adapters_take_a_slower_path(adapter: PeftConfig) -> None:
+    problem = tiny.fresh("llama", adapter=adapter, gradient_tokens=3)
+    assert "loop" in examine(problem).paths.values()
+    collected(problem, built(problem), "validation")
 
 
 @pytest.mark.parametrize("architecture", ["llama", "t5"])
