@@ -22,7 +22,15 @@ import numpy as np
 import pandas as pd
 from truth import FILES, problem_of
 
-from cotrain.affinity import ESTIMATORS, Affinity, Calibrated, Estimator, GradientCosine, MeasuredSubsets
+from cotrain.affinity import (
+    ESTIMATORS,
+    Affinity,
+    Calibrated,
+    Estimator,
+    GradientCosine,
+    MeasuredSubsets,
+    SampleWiseLandscape,
+)
 from cotrain.affinity.subset_losses import SubsetLosses
 from cotrain.affinity.surrogates import GainProcess
 from cotrain.evaluation.regret import true_gains
@@ -34,8 +42,12 @@ from cotrain.training.trainer import Trainer
 mpl.use("Agg")
 RESULTS = Path(__file__).parent / "results"
 BUDGETS = (1, 2, 3, 4, 5)
+SHORT = MeasuredSubsets(fidelity=0.1, surrogate="none")
 VARIANTS: dict[str, Estimator] = {
     "calibrated + cosine": Calibrated(scores=(GradientCosine(seeds=1),)),
+    "calibrated + short runs": Calibrated(scores=(SHORT,)),
+    "short runs": SHORT,
+    "landscape, fitted heads": SampleWiseLandscape(heads="fitted"),
     "ridge on 50 subsets": MeasuredSubsets(subsets=50, surrogate="ridge"),
     "kernel on 50 subsets": MeasuredSubsets(subsets=50, surrogate="kernel"),
 }

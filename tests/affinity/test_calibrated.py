@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.affinity.families import member, problem_of
 
-from cotrain.affinity import Calibrated, GradientCosine
+from cotrain.affinity import Affinity, Calibrated, Given, GradientCosine, MeasuredSubsets
 from cotrain.affinity.measured_pairs import MeasuredPairs
 from cotrain.affinity.surrogates import GainProcess
 from cotrain.api import group
@@ -74,3 +74,44 @@ def test_measured_pairs_are_what_training_them_gives() -> None:
     alone = np.mean([trainer.fit(("a1",), seed=seed).validation_loss[0] for seed in (5, 6)])
     pair = np.mean([trainer.fit(("a1", "a2"), seed=seed).validation_loss[0] for seed in (5, 6)])
     assert found.to_frame().loc["a1", "a2"] == pytest.approx(1.0 - pair / alone, abs=1e-4)
+
+
+def test_prior_knowledge_is_a_feature_and_harmless_where_it_is_wrong() -> None:
+    problem = problem_of(FAMILIES)
+    names = problem.names
+    links = Given.links(names, must_link=[names[:3], names[3:]])
+    found = Calibrated(trainings=14, scores=(links,)).estimate(problem, Trainer(problem))
+    assert isinstance(found.model, GainProcess)
+    assert found.model.strengths["given"] > 0
+    assert found.cost.trainings == 14
+
+
+def test_given_matrices_follow_the_tasks_of_the_problem() -> None:
+    problem = problem_of(FAMILIES[:2])
+    affinity = Affinity.from_matrix(["x", "a2", "a1"], [[0, 1, 2], [3, 0, 4], [5, 6, 0]])
+    found = Given.of(affinity).estimate(problem, Trainer(problem))
+    assert found.to_frame().loc["a1", "a2"] == 6
+    with pytest.raises(InputError, match=r"Missing: \['b1'\]"):
+        Given.of(affinity).estimate(problem_of((FAMILIES[0], FAMILIES[3])), Trainer(problem))
+
+
+@pytest.mark.parametrize("matrix", [((0.0,),), ((0.0, 1.0),), ((0.0, 1.0), (1.0,))])
+def test_given_matrices_that_do_not_fit_are_refused(matrix: tuple[tuple[float, ...], ...]) -> None:
+    with pytest.raises(InputError, match="`matrix`"):
+        Given(("a", "b"), matrix)
+
+
+def test_links_name_known_tasks() -> None:
+    with pytest.raises(InputError, match="'z'"):
+        Given.links("ab", must_link=[("a", "z")])
+
+
+def test_short_runs_cost_less_and_can_be_a_score() -> None:
+    problem = problem_of(FAMILIES)
+    full = MeasuredSubsets(subsets=6).estimate(problem, Trainer(problem))
+    short = MeasuredSubsets(subsets=6, fidelity=0.1).estimate(problem, Trainer(problem))
+    assert short.cost.flops < 0.3 * full.cost.flops
+    scored = Calibrated(trainings=10, scores=(MeasuredSubsets(subsets=6, fidelity=0.1),))
+    model = scored.estimate(problem, Trainer(problem)).model
+    assert isinstance(model, GainProcess)
+    assert "measured-subsets" in model.strengths

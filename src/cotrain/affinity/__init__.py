@@ -5,6 +5,7 @@ from cotrain.affinity.base import Estimator
 from cotrain.affinity.calibrated import Calibrated
 from cotrain.affinity.cosine import GradientCosine
 from cotrain.affinity.divergence import DataDivergence
+from cotrain.affinity.given import Given
 from cotrain.affinity.grad_tag import GradTAG
 from cotrain.affinity.influence import Influence
 from cotrain.affinity.landscape import SampleWiseLandscape
@@ -23,6 +24,7 @@ __all__ = [
     "Calibrated",
     "DataDivergence",
     "Estimator",
+    "Given",
     "GradTAG",
     "GradientCosine",
     "Influence",

@@ -40,7 +40,7 @@ class Calibrated:
     Parameters
     ----------
     trainings
-        Subsets trained, those of one task among them. By default less than a tenth of all pairs trained with eight seeds
+        Subsets trained, those of one task among them. By default under a tenth of all pairs with eight seeds
         each (larger subsets take longer), but at least ``tasks + 10``, and no more than tell some 2,500 losses.
     scores
         Cheap estimators whose affinities are features of the model. None by default: on measured truth they added

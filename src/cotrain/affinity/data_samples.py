@@ -77,7 +77,8 @@ def _classes(task: Task, targets: Tensor, drawn: Tensor) -> Tensor:
     else:
         codes = targets.nan_to_num().long()
     classes = torch.unique(codes[drawn])
-    return (codes == classes[:, None]) & drawn
+    members: Tensor = (codes == classes[:, None]) & drawn
+    return members
 
 
 def _features(inputs: Inputs, embedding: Embedding | None) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -32,6 +32,9 @@ class MeasuredSubsets:
         Tasks in each subset; half of all by default.
     subsets
         How many; by default so many that every pair meets five times on average.
+    fidelity
+        Share of the epochs each training may take: short runs are cheap, and biased. As one of the ``scores`` of
+        :class:`~cotrain.affinity.Calibrated` they are worth what full trainings say they are worth.
     surrogate
         Model that predicts the gains of all other subsets: ``"ridge"`` and ``"kernel"`` regress on who is there,
         ``"gain-process"`` is :class:`~cotrain.affinity.surrogates.GainProcess`; ``"none"``: mean affinities do.
@@ -56,10 +59,12 @@ class MeasuredSubsets:
 
     subset_size: int | None = None
     subsets: int | None = None
+    fidelity: float = 1.0
     surrogate: SurrogateName = "ridge"
 
     def __post_init__(self) -> None:
         checks.one_of("surrogate", self.surrogate, ("none", "ridge", "kernel", "gain-process"))
+        checks.within("fidelity", self.fidelity, 0.001, 1.0)
         if self.subset_size is not None:
             checks.at_least("subset_size", self.subset_size, 2)
         if self.subsets is not None:
@@ -68,13 +73,21 @@ class MeasuredSubsets:
     def estimate(self, problem: Problem, trainer: Trainer, *, seed: int = 0) -> Affinity:
         """Return mean gains over the measured subsets, with a model of all others."""
         mask = self._design(problem.names, seed)
-        measured = Measurements(trainer, problem.names)
+        measured = Measurements(self._shortened(trainer), problem.names)
         measured.train(mask, np.full(len(mask), seed))
         losses, cost = measured.table, measured.cost
         aggregate = co_occurrence_mean(losses)
         warnings = (*cautions.about_meetings(aggregate), *cautions.about_gains(aggregate))
         model = fit_surrogate(self.surrogate, losses)
         return Affinity(problem.names, *aggregate, self.name, "gain", losses, cost, warnings, self.citation, model)
+
+    def _shortened(self, trainer: Trainer) -> Trainer:
+        if self.fidelity == 1.0:
+            return trainer
+        options = trainer.problem.training
+        options = replace(options, epochs=max(round(options.epochs * self.fidelity), 1))
+        short = replace(trainer.problem, training=options)
+        return Trainer(short, folder=trainer.folder, device=trainer.device, progress=trainer.progress)
 
     def _design(self, names: tuple[str, ...], seed: int) -> NDArray[np.bool_]:
         tasks = len(names)

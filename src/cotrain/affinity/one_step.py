@@ -88,6 +88,7 @@ class OneStep:
     def _factor(self, weights: Tensor) -> Tensor:
         hessian = torch.tensordot(weights, self._hessian, dims=1)
         hessian.diagonal().add_(self.ridge)
+        factor: Tensor
         factor, status = torch.linalg.cholesky_ex(hessian)
         if int(status):
             raise SolverError("The Hessian is not positive definite at this `strength`. Choose a larger one.")

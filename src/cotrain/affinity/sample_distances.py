@@ -19,9 +19,9 @@ Index: TypeAlias = Tensor | slice
 
 
 class RowSketches(NamedTuple):
-    """Sketched gradients ``vectors (n, d)`` of the rows ``index (n,)``, in random order."""
+    """Sketched gradients ``vectors (n, d)`` of the ``rows (n,)``, in random order."""
 
-    index: Tensor
+    rows: Tensor
     vectors: Tensor
 
 
@@ -71,13 +71,13 @@ def _mean_distance(one: RowSketches, other: RowSketches, mine: Index, theirs: In
 
 
 def _common_rows(one: RowSketches, other: RowSketches) -> tuple[Index, Index]:
-    if torch.equal(one.index, other.index):
+    if torch.equal(one.rows, other.rows):
         return slice(None), slice(None)
-    _, mine, theirs = np.intersect1d(one.index.numpy(), other.index.numpy(), assume_unique=True, return_indices=True)
+    _, mine, theirs = np.intersect1d(one.rows.numpy(), other.rows.numpy(), assume_unique=True, return_indices=True)
     return torch.from_numpy(mine), torch.from_numpy(theirs)
 
 
 def _random_pairs(one: RowSketches, other: RowSketches) -> tuple[Index, Index]:
-    count = min(len(one.index), len(other.index))
+    count = min(len(one.rows), len(other.rows))
     mine = torch.arange(count).repeat(_SHIFTS)
     return mine, (mine + torch.arange(1, _SHIFTS + 1).repeat_interleave(count)) % count

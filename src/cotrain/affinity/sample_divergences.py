@@ -87,7 +87,8 @@ def _random_waves(features: Tensor, seed: int) -> Tensor:
     width = float(apart[apart > 0].median()) if bool((apart > 0).any()) else 1.0
     frequencies = torch.randn(features.shape[1], _FREQUENCIES, generator=generator(seed, "frequencies")) / width
     angles = features @ frequencies
-    return torch.cat([angles.cos(), angles.sin()], dim=1) / _FREQUENCIES**0.5
+    cloud: Tensor = torch.cat([angles.cos(), angles.sin()], dim=1) / _FREQUENCIES**0.5
+    return cloud
 
 
 def _components(features: Tensor) -> NDArray[np.float64]:
@@ -97,7 +98,8 @@ def _components(features: Tensor) -> NDArray[np.float64]:
     if values.shape[1] > _COMPONENTS:
         values = PCA(min(_COMPONENTS, len(values)), random_state=0).fit_transform(values)
     spread = values.std(axis=0)
-    return (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    standard: NDArray[np.float64] = (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    return standard
 
 
 def _held_out_error(features: Distances, label: NDArray[np.int64], fold: NDArray[np.int64]) -> float:
