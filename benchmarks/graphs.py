@@ -69,7 +69,7 @@ def markdown(lines: list[dict[str, Any]], setting: dict[str, Any]) -> str:
         "# Communities of real graphs",
         "",
         f"Every task alone and {SUBSETS} random subsets of {SIZE}, trained with {SEEDS} seeds on features propagated",
-        "over two hops; Grad-TAG (three bases) scored on their validation losses. Cost share: FLOPs of the estimate over",
+        "over two hops; Grad-TAG (three bases) scored on their validation losses. Cost share: FLOPs of the estimate by",
         "those of training all these subsets once. Grad-TAG's paper states a relative distance of 2.7 % at 3 % of the",
         "FLOPs, on subgraphs of its own that are not public; the nulls show what such a distance is worth.",
         "Written by `python benchmarks/graphs.py DATA WORK`; "

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from cotrain.models.graph import data_digest
@@ -83,7 +84,7 @@ class SampledGraphNetwork(nn.Module):
         sizes = [1]
         for fanout in self.fanouts:
             sizes.append(sizes[-1] * fanout)
-        return list(trees.split(sizes, dim=1))
+        return list(torch.split(trees, sizes, dim=1))
 
     @staticmethod
     def _grouped(others: Tensor, level: Tensor, fanout: int) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cotrain.models.sampled_graph import SampledGraphFactory
+from cotrain.models.sampled_graph import MeanLayer, SampledGraphFactory
 from cotrain.problem import NetworkOptions, Task
 from cotrain.problem.graphs import Graph, sample_trees
 
@@ -52,6 +52,7 @@ def test_whole_neighbourhoods_are_graph_sage_itself() -> None:
     network = SampledGraphFactory(features, (8, 8), NetworkOptions(hidden=(4, 2)))([Task("a"), Task("b")])
     hidden, edges = features, torch.from_numpy(graph.edge_index)
     for layer, width in zip(network.layers, (4, 2), strict=True):
+        assert isinstance(layer, MeanLayer)
         convolution = geometric.SAGEConv(hidden.shape[1], width)
         convolution.lin_l.weight, convolution.lin_l.bias = layer.others.weight, layer.own.bias
         convolution.lin_r.weight = layer.own.weight
