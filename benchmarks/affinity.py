@@ -4,8 +4,9 @@
     python benchmarks/affinity.py ../truth                    # all data sets there, all estimators, three seeds
     python benchmarks/affinity.py ../truth --only rf1 --seeds 0
 
-Writes ``results/affinity.json`` (rows are replaced, others kept), from which ``affinity.md`` and ``affinity.png`` are
-made. Truth has seeds of its own (100 and on); estimates see training and validation rows only.
+Writes ``results/affinity.json`` (rows are replaced, others kept), from which ``docs/leaderboard.md`` and its plot are
+made; ``--only`` without names makes just these. Truth has seeds of its own (100 and on); estimates see training and
+validation rows only.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from cotrain.training.trainer import Trainer
 
 mpl.use("Agg")
 RESULTS = Path(__file__).parent / "results"
+DOCS = Path(__file__).parents[1] / "docs"
 BUDGETS = (1, 2, 3, 4, 5)
 SHORT = MeasuredSubsets(fidelity=0.1, surrogate="none")
 VARIANTS: dict[str, Estimator] = {
@@ -142,16 +144,16 @@ def _flops_of_pairs(path: Path, problem: Problem) -> float:
 
 
 def write(rows: list[dict[str, Any]]) -> None:
-    """Write the table and the plot of all rows."""
+    """Write the page and its plot from all rows."""
     frame = pd.DataFrame(rows)
     mean = frame.groupby(["data", "predictor"], sort=False).mean(numeric_only=True).drop(columns="seed").reset_index()
     overall = mean.groupby("predictor", sort=False).mean(numeric_only=True).reset_index()
     overall.insert(0, "data", f"mean of {mean['data'].nunique()}")
-    text = [f"# Affinity estimators against measured truth\n\n{_INTRODUCTION}"]
+    text = [f"# Leaderboard\n\n{_INTRODUCTION}"]
     for name, part in pd.concat([overall, mean]).groupby("data", sort=False):
         ranked = part.drop(columns="data").sort_values("validation_pearson", ascending=False)
         text.append(f"\n## {name}\n\n{_table(ranked)}")
-    (RESULTS / "affinity.md").write_text("\n".join(text) + "\n")
+    (DOCS / "leaderboard.md").write_text("\n".join(text) + "\n")
     _plot(overall)
 
 
@@ -170,7 +172,9 @@ _INTRODUCTION = """Made by `python benchmarks/affinity.py ../truth`; truth by `p
 Correlations are within each task, across measured subsets of three tasks or more, on test rows (`validation_pearson`:
 on validation rows, seeds of the truth's own). `gain`: test gain of the networks chosen, mean over one to five networks.
 `coverage`: share of measured gains within 95 % intervals. `share`: FLOPs as a share of training all pairs with eight
-seeds. Nulls know the truth's own means; the estimates do not. NaN: the predictor does not vary within a task."""
+seeds. Nulls know the truth's own means; the estimates do not. Empty: it does not vary within a task, or is not known.
+
+![Correlation against cost](leaderboard.png)"""
 
 
 def _plot(overall: pd.DataFrame) -> None:
@@ -187,7 +191,7 @@ def _plot(overall: pd.DataFrame) -> None:
     axes.set(xscale="log", xlabel="cost: share of training all pairs, eight seeds", ylabel="correlation within tasks")
     axes.axhline(0.0, color="black", linewidth=0.5)
     axes.legend()
-    figure.savefig(RESULTS / "affinity.png", dpi=120)
+    figure.savefig(DOCS / "leaderboard.png", dpi=120)
 
 
 def main() -> None:
@@ -209,7 +213,7 @@ def main() -> None:
             key = (name, row.predictor, row.seed)
             rows = [old for old in rows if (old["data"], old["predictor"], old["seed"]) != key] + [asdict(row)]
             path.write_text(json.dumps(rows, indent=1))
-        write(rows)
+    write(rows)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Find out which tasks should train together.
 
-Six verbs, plain results: :func:`estimate` who helps whom, :func:`group` the tasks under a budget, :func:`train` the
+Verbs, plain results: :func:`estimate` who helps whom, :func:`group` the tasks under a budget, :func:`train` the
 groups beside their obvious alternatives, :func:`report` the verdict, :func:`measure` losses of subsets and
 :func:`evaluate` affinities against them. ``import cotrain`` is light: torch and the rest are imported when a name is
 first used.
