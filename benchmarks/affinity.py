@@ -33,7 +33,6 @@ from cotrain.affinity import (
     SampleWiseLandscape,
 )
 from cotrain.affinity.subset_losses import SubsetLosses
-from cotrain.affinity.surrogates import GainProcess
 from cotrain.evaluation.regret import true_gains
 from cotrain.evaluation.scores import evaluate
 from cotrain.evaluation.truth import read_truth
@@ -120,20 +119,8 @@ def _row(
     gain = float(np.nanmean(true_gains(affinity.predict(test.mask).gain, test, BUDGETS)))
     return Row(
         name, method, seed, mine.pearson, mine.spearman, mine.beyond_size, other.scores[0].pearson, mine.sign, gain,
-        _coverage(affinity, validation), share, affinity.cost.seconds,
+        other.coverage, share, affinity.cost.seconds,
     )  # fmt: skip
-
-
-def _coverage(affinity: Affinity, truth: SubsetLosses) -> float:
-    """Share of measured gains, means over eight other seeds on the validation rows, within the 95 % intervals."""
-    if not isinstance(affinity.model, GainProcess):
-        return float("nan")
-    truth = truth.with_tasks(affinity.tasks)
-    gain, error = affinity.predict(truth.mask)
-    alone = np.nanmax(np.where((truth.sizes == 1)[:, None], truth.gain_error(), np.nan), axis=0)
-    bound = 1.96 * np.sqrt(error**2 + truth.gain_error() ** 2 + alone**2)
-    together = truth.mask & (truth.sizes > 1)[:, None]
-    return float(np.mean((np.abs(gain - truth.gain()) <= bound)[together]))
 
 
 def _flops_of_pairs(path: Path, problem: Problem) -> float:

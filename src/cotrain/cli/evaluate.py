@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from math import isnan
 from pathlib import Path
 
 from cotrain.cli import options, results
@@ -26,11 +27,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> None:
     """Score, save and print."""
     from cotrain import api
-    from cotrain.evaluation.truth import read_truth
+    from cotrain.evaluation.truth import read_truth, read_truth_cost
 
     out = options.free_file(arguments, ".json")
     affinity = read_affinity(Path(arguments.affinity))
-    scores = api.evaluate(affinity, read_truth(arguments.truth, split=arguments.split), min_size=arguments.min_size)
+    truth, cost = read_truth(arguments.truth, split=arguments.split), read_truth_cost(arguments.truth)
+    scores = api.evaluate(affinity, truth, min_size=arguments.min_size, truth_cost=cost)
     if out:
         scores.save(out, overwrite=arguments.overwrite)
     if arguments.json:
@@ -38,3 +40,7 @@ def execute(arguments: argparse.Namespace) -> None:
     else:
         table = scores.to_frame().to_string(index=False, float_format="{:.3f}".format, na_rep="-")
         print(f"{table}\n\nnoise ceiling of a correlation: {scores.ceiling:.2f}; {scores.subsets} subsets")
+        if not isnan(scores.coverage):
+            print(f"gains measured within 95 % intervals: {scores.coverage:.0%}")
+        if not isnan(scores.cost_share):
+            print(f"cost: {scores.cost_share:.1%} of the FLOPs that measuring took")

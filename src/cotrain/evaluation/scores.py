@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,9 @@ from scipy import stats
 from cotrain import checks, files
 from cotrain.affinity.affinity import Affinity
 from cotrain.affinity.subset_losses import SubsetLosses
+from cotrain.cost import Cost
 from cotrain.errors import InputError
+from cotrain.evaluation.coverage import interval_coverage
 from cotrain.evaluation.predictors import base_loss_gain, size_gain, task_mean_gain
 from cotrain.evaluation.regret import true_gains
 
@@ -73,6 +76,10 @@ class Scores:
         Number of subsets scored.
     min_size
         The smallest of them.
+    coverage
+        Share of measured gains within the estimate's 95 % intervals; NaN where it, or the truth, knows no errors.
+    cost_share
+        FLOPs of the estimate as a share of those that the truth took; NaN where either is not known.
     """
 
     method: str
@@ -80,6 +87,8 @@ class Scores:
     ceiling: float
     subsets: int
     min_size: int
+    coverage: float = float("nan")
+    cost_share: float = float("nan")
 
     def __repr__(self) -> str:
         estimate = self.scores[0]
@@ -100,10 +109,18 @@ class Scores:
     def to_dict(self) -> dict[str, object]:
         """Return plain values; figures that are not known are None."""
         scores = [{name: _plain(value) for name, value in asdict(score).items()} for score in self.scores]
-        return {**asdict(self), "scores": scores, "ceiling": _plain(self.ceiling)}
+        shares = {name: _plain(getattr(self, name)) for name in ("ceiling", "coverage", "cost_share")}
+        return {**asdict(self), "scores": scores, **shares}
 
 
-def evaluate(affinity: Affinity, truth: SubsetLosses, *, min_size: int = 3, budgets: Sequence[int] = ()) -> Scores:
+def evaluate(
+    affinity: Affinity,
+    truth: SubsetLosses,
+    *,
+    min_size: int = 3,
+    budgets: Sequence[int] = (),
+    truth_cost: Cost | None = None,
+) -> Scores:
     r"""Score an affinity against measured losses, beside its nulls.
 
     Gains :math:`1 - L_i(S) / L_i(\{i\})` are compared within each task, across subsets: between tasks, the difficulty
@@ -119,6 +136,8 @@ def evaluate(affinity: Affinity, truth: SubsetLosses, *, min_size: int = 3, budg
         Score subsets of at least this many tasks.
     budgets
         Numbers of networks to take the regret over; one to five by default.
+    truth_cost
+        What measuring took, where known (see :func:`cotrain.evaluation.truth.read_truth_cost`).
 
     Raises
     ------
@@ -150,7 +169,11 @@ def evaluate(affinity: Affinity, truth: SubsetLosses, *, min_size: int = 3, budg
         _score(name, gain, truth, large, regret=best - true_gains(gain, truth, budgets))
         for name, gain in predictions.items()
     )
-    return Scores(affinity.method, scores, _ceiling(truth, large), int(large.sum()), min_size)
+    share = affinity.cost.flops / truth_cost.flops if truth_cost and truth_cost.flops else float("nan")
+    return Scores(
+        affinity.method, scores, _ceiling(truth, large), int(large.sum()), min_size,
+        interval_coverage(affinity, truth), share if affinity.cost.flops else float("nan"),
+    )  # fmt: skip
 
 
 def _aligned(affinity: Affinity, truth: SubsetLosses) -> SubsetLosses:
@@ -177,10 +200,14 @@ def _score(name: str, predicted: Floats, truth: SubsetLosses, large: NDArray[np.
         spearman=_within(guess, gain, known, _spearman),
         beyond_size=_within(guess, gain, known, _spearman, given=sizes),
         pooled=_pearson(guess[known], gain[known]),
-        sign=float(np.mean((guess > 0)[known] == (gain > 0)[known])) if known.any() else float("nan"),
-        relative_distance=float(np.mean(np.abs(guess - gain)[known] / np.abs(1.0 - gain[known]))),
-        regret=float(np.nanmean(regret)),
+        sign=_mean((guess > 0)[known] == (gain > 0)[known]),
+        relative_distance=_mean(np.abs(guess - gain)[known] / np.abs(1.0 - gain[known])),
+        regret=_mean(regret[np.isfinite(regret)]),
     )
+
+
+def _mean(values: NDArray[Any]) -> float:
+    return float(values.mean()) if len(values) else float("nan")
 
 
 def _within(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cotrain import checks
 from cotrain.affinity.subset_losses import SubsetLosses
+from cotrain.cost import Cost
 from cotrain.errors import InputError
 
 LAYOUT = (
@@ -57,6 +58,17 @@ def read_truth(path: str | Path, *, split: str = "validation") -> SubsetLosses:
     names = tuple(str(name) for name in arrays["tasks"])
     mask = np.asarray(arrays["mask"], dtype=bool)
     return SubsetLosses.from_seeds(names, mask, losses if losses.ndim == 3 else losses[None])
+
+
+def read_truth_cost(path: str | Path) -> Cost | None:
+    """Return what measuring took, where :func:`cotrain.measure` made the archive; None for anything else."""
+    path = Path(path)
+    arrays = _load(path) if path.suffix == ".npz" else {}
+    fields = ("flops", "seconds", "trainings")
+    if not set(fields) <= set(arrays):
+        return None
+    flops, seconds, trainings = (float(arrays[name]) for name in fields)
+    return Cost(flops, seconds, int(trainings))
 
 
 def _load(path: Path) -> dict[str, NDArray[Any]]:
