@@ -76,7 +76,8 @@ def _quality(runs: Sequence[Counts]) -> list[str]:
         parts = (run["within_family"], run["between_families"], run["standard_error"])
         shown = " | ".join(f"{part:+.4f}" for part in parts)
         lines.append(f"| {run['size']}, {run['tasks']} tasks | {run['auc']:.3f} | {shown} |")
-    return lines
+    note = "Communities of a family share members. Where affinities within families do not exceed those between, the"
+    return [*lines, "", note, "estimate does not see the families: each community is easy enough to learn by itself."]
 
 
 def _growth(runs: Sequence[Counts]) -> list[str]:

@@ -106,6 +106,7 @@ def test_values_are_predicted_in_their_own_unit() -> None:
     X, Y = _numbers()
     fitted = _regressor(training={**QUICK, "epochs": 100}).fit(X, Y)
     assert fitted.score(X, Y) > 0.9
+    assert fitted.score(X, Y.to_numpy()) == fitted.score(X, Y)
     np.testing.assert_allclose(fitted.predict(X).mean(), Y.mean(), atol=5)
 
 
@@ -169,7 +170,7 @@ def test_a_verdict_from_rows_that_no_network_saw() -> None:
     fitted = _regressor(test_fraction=0.2, seeds=2, random_draws=1, networks=2).fit(X, Y)
     assert fitted.verdict_.tasks == ("a", "b", "c")
     assert fitted.verdict_.arms["chosen"].test_loss.shape == (2, 3)
-    assert not hasattr(_regressor().fit(X, Y), "verdict_")
+    assert not hasattr(fitted.set_params(test_fraction=0.0).fit(X, Y), "verdict_")
 
 
 @pytest.mark.parametrize("options", [{}, {"seeds": 2, "test_fraction": 0.2, "random_draws": 1, "networks": 2}])

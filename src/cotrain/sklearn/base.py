@@ -106,6 +106,7 @@ class TaskGroupingEstimator(BaseEstimator):  # type: ignore[misc] # scikit-learn
         self, matrix: NDArray[np.float64], targets: list[Target], split: NDArray[np.int8], seed: int
     ) -> None:
         self._deployed: Deployed | None = None
+        self.__dict__.pop("verdict_", None)  # of an earlier fit
         names = tuple(target.task.name for target in targets)
         self.affinity_ = Affinity.from_matrix(names, np.zeros((len(names), len(names))))
         self.grouping_ = Grouping.from_groups([[name] for name in names], tasks=names)

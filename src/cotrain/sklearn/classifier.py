@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from cotrain.problem.targets import Target
 from cotrain.sklearn.base import TaskGroupingEstimator
+from cotrain.sklearn.label_form import LabelForm
 from cotrain.sklearn.outputs import Output, read_classes
 
 
@@ -86,7 +87,7 @@ class TaskGroupingClassifier(ClassifierMixin, TaskGroupingEstimator):  # type: i
         """Return the accuracy over observed labels, mean over targets."""
         found = self._predicted(X)
         scores = []
-        for output, share, column in zip(self._outputs, found, self._form.columns(y), strict=True):
+        for output, share, column in zip(self._outputs, found, LabelForm.of(y).columns(y), strict=True):
             seen = ~np.asarray(pd.isna(column))
             if seen.any():
                 scores.append(np.mean(_classes(output)[share.argmax(axis=1)][seen] == column[seen]))

@@ -12,6 +12,7 @@ from sklearn.metrics import r2_score
 from cotrain.problem.columns import as_column, as_numbers
 from cotrain.problem.targets import Target
 from cotrain.sklearn.base import TaskGroupingEstimator
+from cotrain.sklearn.label_form import LabelForm
 from cotrain.sklearn.outputs import Output, read_numbers
 
 
@@ -50,7 +51,7 @@ class TaskGroupingRegressor(RegressorMixin, TaskGroupingEstimator):  # type: ign
     def score(self, X: Any, y: Any) -> float:
         """Return the coefficient of determination over observed labels, mean over targets."""
         scores = []
-        for predicted, column in zip(self._predicted(X), self._form.columns(y), strict=True):
+        for predicted, column in zip(self._predicted(X), LabelForm.of(y).columns(y), strict=True):
             true = as_numbers(as_column(column))
             seen = ~np.isnan(true)
             if seen.any():
