@@ -30,6 +30,7 @@ AGGREGATIONS = (
     "dualproj",
     "fairgrad",
     "bayes-agg",
+    "selective",
 )
 SCHEDULES = ("constant", "cosine", "exponential", "step", "plateau")
 

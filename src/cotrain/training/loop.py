@@ -54,6 +54,7 @@ def train(run: Run, data: SubsetData, options: TrainingOptions, callbacks: Seque
     run.network.load_state_dict(run.best)
     rows, judged = len(data.train), len(data.validation)
     steps = len(run.history) * steps_per_epoch(rows, options.batch_size)
+    per_row = per_row._replace(step=per_row.step * run.backward.passes)
     cost = Cost(len(run.history) * per_row.epoch(rows, judged), run.seconds, trainings=1)
     return fit_of(run.subset, run.seed, run.network, run.history, options, steps=steps, cost=cost)
 

@@ -171,6 +171,7 @@ class Trainer:
         with seeded(job[1], "balancing"):
             backward = backward_of(network, self._data(job[0]), options)
         optimizer = optimizer_of(network.parameters(), options, backward.parameters())
+        backward.attach(optimizer)
         return Run(*job, network, optimizer, backward, scheduler_of(optimizer, options))
 
     def _train(self, run: Run, callbacks: Sequence[Callback] = ()) -> Fit:

@@ -79,7 +79,7 @@ def rare(training: TrainingOptions) -> Problem:
     return problem
 
 
-@pytest.mark.parametrize("name", ["pcgrad", "mgda", "imtl-g", "upgrad", "wpcgrad", "graddrop"])
+@pytest.mark.parametrize("name", ["pcgrad", "mgda", "imtl-g", "upgrad", "wpcgrad", "graddrop", "selective"])
 def test_a_task_without_a_label_in_a_batch_has_no_say(name: str) -> None:
     assert np.isfinite(Trainer(rare(replace(BRIEF, aggregation=name))).fit(SUBSET).curve).all()
 
@@ -213,6 +213,7 @@ RESUMED: Sequence[dict[str, Any]] = (
     {"weighting": "uncertainty", "schedule": "plateau", "clip_norm": 0.5},
     {"weighting": "gradnorm", "schedule": "cosine"},
     {"weighting": "random", "aggregation": "pcgrad", "schedule": "step"},
+    {"aggregation": "selective", "schedule": "plateau"},
     {"aggregation": "wpcgrad", "schedule": "exponential", "precision": "bfloat16"},
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from cotrain.problem.losses import Outputs
 from cotrain.problem.rows import Rows
@@ -25,6 +26,14 @@ class Backward(nn.Module):
         loss = data.loss(network(batch.inputs), batch.targets)
         torch.autograd.backward(loss)
         return loss.detach()
+
+    def attach(self, optimizer: Optimizer) -> None:
+        """Hear which optimizer takes the steps."""
+
+    @property
+    def passes(self) -> float:
+        """How many times the work of its first step a step has been so far, on average."""
+        return 1.0
 
     def end_epoch(self) -> None:
         """Hear that an epoch is over."""

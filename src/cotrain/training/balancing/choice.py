@@ -14,11 +14,13 @@ from cotrain.training.balancing.bayes_agg import BayesBackward
 from cotrain.training.balancing.jacobian import JacobianBackward, WeightedBackward
 from cotrain.training.balancing.last_layer import last_layer
 from cotrain.training.balancing.posterior import HeadPosterior
+from cotrain.training.balancing.selective import SelectiveBackward
 from cotrain.training.balancing.sharing import shared_numbers
 from cotrain.training.balancing.weighting import weighting_of
 from cotrain.training.subset_data import SubsetData
 
 PROBE_ROWS = 8
+WEIGH_THEMSELVES = ("bayes-agg", "selective")
 
 
 def backward_of(network: nn.Module, data: SubsetData, options: TrainingOptions) -> Backward:
@@ -29,12 +31,17 @@ def backward_of(network: nn.Module, data: SubsetData, options: TrainingOptions) 
     MissingExtraError
         When a library is needed that is not installed.
     InputError
-        When BayesAgg-MTL is to weigh tasks with a loss weighting besides, or of a kind or network it does not know.
+        When a loss weighting is asked for besides a method that weighs tasks itself, or BayesAgg-MTL for tasks or a
+        network it does not know.
     """
     if len(data.tasks) == 1 or (options.weighting, options.aggregation) == ("equal", "mean"):
         return Backward()
-    if options.aggregation == "bayes-agg" and options.weighting != "equal":
-        raise InputError(f"`weighting` must be 'equal' with `aggregation` 'bayes-agg'. Found '{options.weighting}'.")
+    if options.aggregation in WEIGH_THEMSELVES and options.weighting != "equal":
+        raise InputError(
+            f"`weighting` must be 'equal' with `aggregation` '{options.aggregation}'. Found '{options.weighting}'."
+        )
+    if options.aggregation == "selective":
+        return SelectiveBackward(len(data.tasks)).to(data.label_weights.device)
     weighting = weighting_of(options.weighting, len(data.tasks))
     rows = torch.arange(min(PROBE_ROWS, len(data.train)), device=data.label_weights.device)
     inputs = select(data.train.inputs, rows)

@@ -1,0 +1,1 @@
+"""Groups found while training: differentiable grouping, and groups that take turns in one network."""

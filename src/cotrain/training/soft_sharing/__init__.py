@@ -1,0 +1,1 @@
+"""Networks of their own that are held near one another."""
