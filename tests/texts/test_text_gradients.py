@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 import torch
 from peft import IA3Config, LoraConfig, PeftConfig
 from torch import Tensor, nn
 
+from cotrain.affinity.linearised import forward_losses, linearise
+from cotrain.cost import Cost
 from cotrain.gradients import collect, make_basis
 from cotrain.gradients.doctor import examine
 from cotrain.gradients.margins import margin_columns
 from cotrain.gradients.parameters import parameter_shapes
 from cotrain.problem import Problem, row_losses
+from cotrain.training.fit import Fit
+from cotrain.training.trainer import Trainer
 
 from . import tiny
-from .test_networks import built, inputs_of, padded
+from .test_networks import LANGUAGE, built, inputs_of, padded
 
 ARCHITECTURES = get_args(tiny.Architecture)
 
@@ -73,6 +78,20 @@ def test_a_model_of_half_precision_has_adapters_of_single_precision() -> None:
     types = {weight.dtype for weight in network.parameters() if weight.requires_grad}
     assert types == {torch.float32}
     assert set(examine(problem, network).paths.values()) == {"structured"}
+
+
+@pytest.mark.parametrize("architecture", LANGUAGE)
+def test_small_updates_change_losses_as_the_linearised_tokens_say(architecture: tiny.Architecture) -> None:
+    problem = tiny.problem(architecture)
+    subset, unknown = problem.subset(problem.names), np.zeros(2)
+    base = Fit(subset, 0, built(problem.with_tasks(subset)), unknown, unknown, steps=0, converged=True, cost=Cost())
+    model = linearise(problem, base, kind="identity", dim=1, seed=0)
+    step = 1e-3 * torch.randn(2, model.basis.dimension, generator=torch.Generator().manual_seed(0))
+    updates = torch.cat([torch.zeros_like(step[:1]), step])
+    linear = model.losses(updates)
+    forward = forward_losses(Trainer(problem), base, [model.basis.lift(update) for update in updates])
+    np.testing.assert_allclose(linear[0], forward[0], rtol=1e-4)
+    np.testing.assert_allclose(linear[1:] - linear[0], forward[1:] - forward[0], rtol=0.1, atol=3e-5)
 
 
 @pytest.mark.parametrize("adapter", [LoraConfig(r=2, use_dora=True), IA3Config()])
