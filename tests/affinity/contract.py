@@ -47,14 +47,12 @@ class Entry:
 
 
 NOTHING_NEW = "a copy of a task on the same rows brings it nothing new, so its gain is none and others may help more"
-
-
 NOISE = "what is measured carries the noise of its trainings, which may rank partners that hardly matter"
 
 ENTRIES = {
     entry.quick.name: entry
     for entry in (
-        Entry(Calibrated(trainings=14)),
+        Entry(Calibrated(trainings=14), cannot={"twins": NOTHING_NEW}),
         Entry(MeasuredSubsets(subsets=24), cannot={"twins": NOISE, "random task": NOISE}),
         Entry(MeasuredPairs(), cannot={"twins": NOISE, "random task": NOISE}),
         Entry(
