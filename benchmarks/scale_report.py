@@ -76,8 +76,13 @@ def _quality(runs: Sequence[Counts]) -> list[str]:
         parts = (run["within_family"], run["between_families"], run["standard_error"])
         shown = " | ".join(f"{part:+.4f}" for part in parts)
         lines.append(f"| {run['size']}, {run['tasks']} tasks | {run['auc']:.3f} | {shown} |")
-    note = "Communities of a family share members. Where affinities within families do not exceed those between, the"
-    return [*lines, "", note, "estimate does not see the families: each community is easy enough to learn by itself."]
+    note = "Communities of a family share members. Where affinities within families do not exceed those between by more"
+    return [
+        *lines,
+        "",
+        note,
+        "than their errors, the estimate does not see the families; the reason was not looked into.",
+    ]
 
 
 def _growth(runs: Sequence[Counts]) -> list[str]:
@@ -107,7 +112,8 @@ def _projection(runs: Sequence[Counts]) -> list[str]:
         "## Projected to 21 million edges and 500 tasks",
         "",
         f"CPU seconds of the run at {run['size']} with {run['tasks']} tasks, times the ratio of each stage's work.",
-        "Selection is left out: it depends on tasks alone and not by a known power.",
+        "Selection is left out: it depends on tasks alone and not by a known power. An extrapolation by a factor of about",
+        "a thousand from one thread of a busy machine: nothing between was measured, and waiting for the disk is not in it.",
         "",
         "| stage | measured | work | ratio | projected CPU hours |",
         "|---|---|---|---|---|",
