@@ -13,8 +13,9 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,10 @@ def per_task(trainer: Trainer, seed: int) -> Trained:
     return alone(trainer, [(name,) for name in trainer.problem.names], seed)
 
 
-def estimated(grouping: cotrain.Grouping) -> Arm:
-    return lambda trainer, seed: alone(trainer, grouping.groups, seed)
+def estimated(problem: Problem) -> Arm:
+    """Return the arm of one grouping, estimated when first needed; its cost is not the training's."""
+    grouping = cache(lambda: cotrain.group(cotrain.estimate(problem), networks=NETWORKS))
+    return lambda trainer, seed: alone(trainer, grouping().groups, seed)
 
 
 def one_shot(trainer: Trainer, seed: int) -> Trained:
@@ -102,30 +105,27 @@ def judged(trainer: Trainer, fit: Any, networks: int) -> Trained:
 
 
 def arms_of(problem: Problem) -> Mapping[str, Arm]:
-    grouping = cotrain.group(cotrain.estimate(problem), networks=NETWORKS)
     arms: dict[str, Arm] = {"all-in-one": one_network, "one per task": per_task}
     arms |= {f"all-in-one, {name}": with_options(aggregation=name) for name in AGGREGATIONS}
     arms |= {f"all-in-one, {name}": with_options(weighting=name) for name in WEIGHTINGS}
-    arms[f"Grad-TAG, {len(grouping.groups)} networks"] = estimated(grouping)
-    arms[f"DMTG, {NETWORKS} networks"] = one_shot
+    arms["DMTG"] = one_shot
     arms["cross-learning, radius 1"] = cross(1.0)
+    arms["Grad-TAG groups"] = estimated(problem)
     return arms
 
 
-def compare(path: Path) -> list[dict[str, Any]]:
+def compare(path: Path) -> Iterator[dict[str, Any]]:
     problem = Problem.from_npz(path, network=NetworkOptions(hidden=(32,)), training=TRAINING)
     tuned = {rate: Trainer(replace(problem, training=replace(TRAINING, learning_rate=rate))) for rate in RATES}
-    lines, baseline = [], np.zeros(SEEDS)
+    baseline = np.zeros(SEEDS)
     for name, arm in arms_of(problem).items():
-        start = time.perf_counter()
+        start = time.process_time()
         tried = {rate: [arm(trainer, seed) for seed in range(TUNING_SEEDS)] for rate, trainer in tuned.items()}
         rate = min(tried, key=lambda own: float(np.mean([one.validation for one in tried[own]])))
         runs = tried[rate] + [arm(tuned[rate], seed) for seed in range(TUNING_SEEDS, SEEDS)]
         losses = np.array([one.test for one in runs])
         baseline = losses if name == "all-in-one" else baseline
-        lines.append(line(name, path.stem, rate, runs, 1 - losses / baseline, time.perf_counter() - start))
-        print(lines[-1], flush=True)
-    return lines
+        yield line(name, path.stem, rate, runs, 1 - losses / baseline, time.process_time() - start)
 
 
 def line(
@@ -157,7 +157,7 @@ def markdown(lines: Sequence[Mapping[str, Any]]) -> str:
         "",
     ]
     for data in dict.fromkeys(one["data"] for one in lines):
-        text += [f"## {data}", "", "| arm | networks | rate | test loss | gain % | interval % | GFLOPs | seconds |"]
+        text += [f"## {data}", "", "| arm | networks | rate | test loss | gain % | interval % | GFLOPs | CPU seconds |"]
         text += ["|---|---|---|---|---|---|---|---|"]
         for one in (each for each in lines if each["data"] == data):
             gain = f"{100 * one['gain']:.2f} | {100 * one['low']:.2f} to {100 * one['high']:.2f}"
@@ -173,11 +173,13 @@ def main(folder: Path, names: Sequence[str]) -> None:
     path = RESULTS / "training.json"
     kept = json.loads(path.read_text())["lines"] if path.exists() else []
     lines = [one for one in kept if one["data"] not in names]
-    for name in names:
-        lines += compare(folder / SETS[name])
     RESULTS.mkdir(exist_ok=True)
-    path.write_text(json.dumps({"lines": lines, "torch": torch.__version__}, indent=2) + "\n")
-    (RESULTS / "training.md").write_text(markdown(lines))
+    for name in names:
+        for one in compare(folder / SETS[name]):
+            print(one, flush=True)
+            lines.append(one)
+            path.write_text(json.dumps({"lines": lines, "torch": torch.__version__}, indent=2) + "\n")
+            (RESULTS / "training.md").write_text(markdown(lines))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Initial weights from which a few steps on a few rows are enough."""
