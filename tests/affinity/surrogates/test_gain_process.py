@@ -68,7 +68,7 @@ def test_intervals_cover_what_they_say(law: str) -> None:
         truth = 1.0 - np.exp(-unseen[law])
         inside += float((np.abs(gain - truth) <= 1.96 * error)[UNSEEN].sum())
         total += int(UNSEEN.sum())
-    assert 0.8 <= inside / total <= 1.0
+    assert 0.85 <= inside / total <= 1.0
 
 
 def test_noise_shrinks_gains_towards_nothing() -> None:
@@ -119,7 +119,10 @@ def test_the_posterior_covariance_has_the_predicted_variance_on_its_diagonal() -
     model = GainProcess.fit(table(mask, by_size(mask, 0.2), noise=0.02))
     points, (gain, error) = Points.of(mask), model.predict(mask)
     variance = model.posterior_covariance(points).diagonal().clamp_min(0).sqrt().numpy()
-    np.testing.assert_allclose(error[mask], variance * (1.0 - gain[mask]), atol=1e-6)
+    certain = error[mask] > 1e-6
+    ratio = error[mask][certain] / (variance * (1.0 - gain[mask]))[certain]
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-4)
+    assert 1.0 < ratio[0] < 1.3
 
 
 def test_a_task_that_was_never_alone_is_refused() -> None:

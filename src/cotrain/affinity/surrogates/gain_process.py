@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import stats
 from torch import Tensor
 
 from cotrain.affinity.subset_losses import SubsetLosses
@@ -109,7 +110,10 @@ class GainProcess:
         return self.settings.strengths(tuple(self.scores))
 
     def predict(self, mask: NDArray[np.bool_]) -> Prediction:
-        """Return expected gains and their standard errors; a single further training scatters by its noise too."""
+        """Return expected gains and their standard errors; a single further training scatters by its noise too.
+
+        1.96 standard errors are a 95 % interval: they are widened for strengths that were learned from few networks.
+        """
         benefit, error = self._posterior(Points.of(mask))
         gain = self.observations.gain(benefit)
         slope = 1.0 - gain if self.observations.is_logarithm else np.ones_like(gain)
@@ -142,7 +146,14 @@ class GainProcess:
             benefit[part] = (cross @ solved.weights).numpy()
             known = torch.linalg.solve_triangular(solved.factor, cross.T, upper=False).square().sum(dim=0)
             error[part] = (self._variance(points.at(part)) - known).clamp_min(0.0).sqrt().numpy()
-        return benefit, error
+        return benefit, error * self._caution
+
+    @property
+    def _caution(self) -> float:
+        """How much wider intervals must be because the strengths come from so many networks only (Student's t)."""
+        points = self.observations.points
+        networks = len(np.unique(points.network[points.partners.any(axis=1)]))
+        return float(stats.t.ppf(0.975, max(networks - 1, 2)) / stats.norm.ppf(0.975))
 
     def _variance(self, points: Points) -> Tensor:
         few = [points.at(slice(start, start + 128)) for start in range(0, len(points), 128)]
