@@ -75,9 +75,9 @@ def test_weights_stay_within_the_radius(radius: float) -> None:
 
 def test_the_centre_stays_where_it_is() -> None:
     weights = [torch.nn.Parameter(torch.randn(4, generator=torch.Generator().manual_seed(n))) for n in range(2)]
-    before = torch.stack(weights).mean(dim=0)
+    before = torch.stack(tuple(weights)).mean(dim=0)
     hold([weights], radius=0.1)
-    assert torch.allclose(torch.stack(weights).mean(dim=0), before, atol=1e-6)
+    assert torch.allclose(torch.stack(tuple(weights)).mean(dim=0), before, atol=1e-6)
 
 
 def test_a_negative_radius_is_refused() -> None:

@@ -64,7 +64,7 @@ class SelectiveBackward(Backward):
     def forward(self, network: nn.Module, data: SubsetData, batch: Rows) -> Tensor:
         """Take a step for every group but the last, and set the gradients for that one; return the first mean loss."""
         own, present = task_weights(data), batch.observed.any(dim=0)
-        numbers = self.groups.unique()
+        numbers = torch.unique(self.groups)
         before: Tensor | None = None
         acted = torch.ones_like(self.groups, dtype=torch.bool)
         first = own.new_zeros(())
