@@ -30,9 +30,9 @@ import cotrain
 from cotrain.affinity import Affinity, SubsetLosses
 from cotrain.affinity.aggregation import co_occurrence_mean
 from cotrain.affinity.design import balanced_subsets, distinct, singles_and_all
-from cotrain.affinity.linear_fits import fit_subsets
-from cotrain.affinity.linear_rows import linear_losses
-from cotrain.affinity.ridge_strength import choose_strength
+from cotrain.affinity.linear.linear_fits import fit_subsets
+from cotrain.affinity.linear.linear_rows import linear_losses
+from cotrain.affinity.linear.ridge_strength import choose_strength
 from cotrain.gradients import Basis, GradientStore, StoreSpec, collect_into, make_basis
 from cotrain.problem import Problem
 from cotrain.training.fit import Fit
