@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from cotrain.affinity.affinity import Affinity
 from cotrain.affinity.aggregation import co_occurrence_mean
-from cotrain.affinity.linearised import linearise
+from cotrain.affinity.linear.linearised import linearise
 from cotrain.affinity.subset_losses import SubsetLosses
 from cotrain.evaluation.scores import evaluate
 from cotrain.evaluation.truth import read_truth

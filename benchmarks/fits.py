@@ -19,7 +19,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import sklearn
 import torch
 from numpy.typing import NDArray
 from scipy.special import expit
@@ -28,7 +27,8 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from cotrain.affinity.linear_fits import SubsetFits, fit_subsets
+import sklearn
+from cotrain.affinity.linear.linear_fits import SubsetFits, fit_subsets
 from cotrain.gradients.task_gradients import TaskGradients
 
 RESULTS = Path(__file__).parent / "results"

@@ -29,8 +29,8 @@ import torch
 from gradient_networks import CASES, Case, flat
 from torch import Tensor, nn
 
-from cotrain.affinity.linear_fits import fit_subsets
-from cotrain.affinity.linear_rows import linear_losses
+from cotrain.affinity.linear.linear_fits import fit_subsets
+from cotrain.affinity.linear.linear_rows import linear_losses
 from cotrain.gradients import Basis, collect, make_basis
 from cotrain.gradients.engine import Engine
 from cotrain.problem import Problem, Rows, Task

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from cotrain import files
-from cotrain.affinity.linear_rows import linear_losses
+from cotrain.affinity.linear.linear_rows import linear_losses
 from cotrain.gradients.digests import Origin
 from cotrain.gradients.manifest import StoreSpec
 from cotrain.gradients.store import GradientStore

@@ -13,9 +13,15 @@ from scipy.stats import wasserstein_distance
 from tests.affinity.families import member, problem_of
 from torch import Tensor
 
-from cotrain.affinity.data_samples import DataSamples, data_samples
 from cotrain.affinity.divergence import DataDivergence
-from cotrain.affinity.sample_divergences import DIVERGENCES, Measure, proxy_a_distance, sliced_wasserstein, squared_mmd
+from cotrain.affinity.divergences.data_samples import DataSamples, data_samples
+from cotrain.affinity.divergences.sample_divergences import (
+    DIVERGENCES,
+    Measure,
+    proxy_a_distance,
+    sliced_wasserstein,
+    squared_mmd,
+)
 from cotrain.errors import InputError
 from cotrain.problem.problem import SPLITS, Problem
 from cotrain.problem.rows import Inputs, Rows

@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 from torch import Tensor, nn
 
 from cotrain.affinity.grad_tag import GradTAG
-from cotrain.affinity.linearised import forward_losses, linearise
+from cotrain.affinity.linear.linearised import forward_losses, linearise
 from cotrain.cost import Cost
 from cotrain.errors import InputError
 from cotrain.models.mlp import SharedMLP

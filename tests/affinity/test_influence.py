@@ -14,9 +14,9 @@ from tests.affinity.families import member, problem_of
 from torch import Tensor
 
 from cotrain.affinity.influence import Influence
-from cotrain.affinity.linear_rows import linear_losses
-from cotrain.affinity.one_step import Around, OneStep
-from cotrain.affinity.subset_objective import SubsetObjective
+from cotrain.affinity.linear.linear_rows import linear_losses
+from cotrain.affinity.linear.one_step import Around, OneStep
+from cotrain.affinity.linear.subset_objective import SubsetObjective
 from cotrain.errors import InputError
 from cotrain.gradients.task_gradients import LinearLoss, TaskGradients
 from cotrain.problem.rows import Rows

@@ -15,10 +15,10 @@ from tests.affinity.families import member, problem_of
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev, vmap
 
-from cotrain.affinity.cauchy_sketch import CauchySketch, l1_norms
-from cotrain.affinity.fitted_heads import fit_head
 from cotrain.affinity.landscape import SampleWiseLandscape
-from cotrain.affinity.landscape_sample import Sampling, sample_gradients
+from cotrain.affinity.landscapes.cauchy_sketch import CauchySketch, l1_norms
+from cotrain.affinity.landscapes.fitted_heads import fit_head
+from cotrain.affinity.landscapes.landscape_sample import Sampling, sample_gradients
 from cotrain.affinity.shared_parameters import shared_parameters
 from cotrain.errors import InputError
 from cotrain.models.mlp import SharedMLPFactory

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cotrain.affinity.lookahead import Lookahead
 from cotrain.affinity.tag import TAG
+from cotrain.affinity.watched.lookahead import Lookahead
 from cotrain.errors import InputError
 from cotrain.problem.losses import row_losses
 from cotrain.problem.problem import Problem

@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from tests.affinity.families import member, problem_of
 from torch import Tensor
 
-from cotrain.affinity.fine_tuning import FromBase, fine_tune
 from cotrain.affinity.task_vectors import TaskVectors, compare_checkpoints
+from cotrain.affinity.vectors.fine_tuning import FromBase, fine_tune
 from cotrain.errors import InputError
 from cotrain.training.layout import Layout
 from cotrain.training.trainer import Trainer

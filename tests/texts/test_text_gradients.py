@@ -10,7 +10,7 @@ import torch
 from peft import IA3Config, LoraConfig, PeftConfig
 from torch import Tensor, nn
 
-from cotrain.affinity.linearised import forward_losses, linearise
+from cotrain.affinity.linear.linearised import forward_losses, linearise
 from cotrain.cost import Cost
 from cotrain.gradients import collect, make_basis
 from cotrain.gradients.doctor import examine

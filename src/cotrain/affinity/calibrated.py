@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from cotrain import checks
 from cotrain.affinity import cautions
-from cotrain.affinity.active_design import first_subsets, largest, most_telling
 from cotrain.affinity.affinity import Affinity
 from cotrain.affinity.aggregation import co_occurrence_mean
 from cotrain.affinity.base import Estimator
-from cotrain.affinity.candidates import candidate_subsets
+from cotrain.affinity.calibration.active_design import first_subsets, largest, most_telling
+from cotrain.affinity.calibration.candidates import candidate_subsets
+from cotrain.affinity.calibration.measuring import Measurements
 from cotrain.affinity.design import singles_and_all, survey
-from cotrain.affinity.measuring import Measurements
 from cotrain.affinity.subset_losses import SubsetLosses
 from cotrain.affinity.surrogates.gain_process import GainProcess
 from cotrain.problem.problem import Problem

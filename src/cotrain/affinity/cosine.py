@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cotrain import checks
 from cotrain.affinity.affinity import Affinity
 from cotrain.affinity.shared_parameters import shared_parameters
-from cotrain.affinity.watching import Watcher, watch
+from cotrain.affinity.watched.watching import Watcher, watch
 from cotrain.cost import measure
 from cotrain.gradients.parameters import parameter_shapes
 from cotrain.gradients.pulls import task_pulls

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from cotrain import checks
 from cotrain.affinity.affinity import Affinity
-from cotrain.affinity.data_samples import Embedding, Parts, data_samples, has_own_rows
+from cotrain.affinity.divergences.data_samples import Embedding, Parts, data_samples, has_own_rows
+from cotrain.affinity.divergences.sample_divergences import DIVERGENCES, Measure
 from cotrain.affinity.replicates import mean_over_seeds
-from cotrain.affinity.sample_divergences import DIVERGENCES, Measure
 from cotrain.cost import measure as measured
 from cotrain.problem.problem import Problem
 from cotrain.training.trainer import Trainer

@@ -14,7 +14,7 @@ from cotrain.affinity import cautions
 from cotrain.affinity.affinity import Affinity
 from cotrain.affinity.aggregation import co_occurrence_mean
 from cotrain.affinity.design import all_pairs, distinct, singles_and_all, survey
-from cotrain.affinity.linearised import forward_losses, linearise
+from cotrain.affinity.linear.linearised import forward_losses, linearise
 from cotrain.affinity.subset_losses import SubsetLosses
 from cotrain.cost import Cost, measure
 from cotrain.gradients.choose_basis import BasisKind

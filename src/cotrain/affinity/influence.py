@@ -12,8 +12,8 @@ from cotrain import checks
 from cotrain.affinity import cautions
 from cotrain.affinity.affinity import Affinity
 from cotrain.affinity.design import singles_and_all
-from cotrain.affinity.linearised import linearise
-from cotrain.affinity.one_step import Around, OneStep
+from cotrain.affinity.linear.linearised import linearise
+from cotrain.affinity.linear.one_step import Around, OneStep
 from cotrain.affinity.replicates import mean_over_seeds
 from cotrain.cost import Cost, measure
 from cotrain.gradients.choose_basis import BasisKind

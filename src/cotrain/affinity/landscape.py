@@ -12,10 +12,16 @@ import torch
 
 from cotrain import checks
 from cotrain.affinity.affinity import Affinity
-from cotrain.affinity.landscape_sample import Heads, Sampling, has_common_rows, sample_gradients
+from cotrain.affinity.landscapes.landscape_sample import Heads, Sampling, has_common_rows, sample_gradients
+from cotrain.affinity.landscapes.sample_distances import (
+    Distances,
+    Matrix,
+    RowSketches,
+    energy_distances,
+    paired_distances,
+)
+from cotrain.affinity.landscapes.sample_gradients import SampleGradients
 from cotrain.affinity.replicates import mean_over_seeds
-from cotrain.affinity.sample_distances import Distances, Matrix, RowSketches, energy_distances, paired_distances
-from cotrain.affinity.sample_gradients import SampleGradients
 from cotrain.cost import Cost
 from cotrain.problem.problem import Problem
 from cotrain.seeding import generator

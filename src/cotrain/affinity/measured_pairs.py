@@ -11,8 +11,8 @@ from cotrain import checks
 from cotrain.affinity import cautions
 from cotrain.affinity.affinity import Affinity
 from cotrain.affinity.aggregation import co_occurrence_mean
+from cotrain.affinity.calibration.measuring import Measurements
 from cotrain.affinity.design import all_pairs, singles_and_all
-from cotrain.affinity.measuring import Measurements
 from cotrain.affinity.subset_losses import SubsetLosses
 from cotrain.problem.problem import Problem
 from cotrain.training.trainer import Trainer

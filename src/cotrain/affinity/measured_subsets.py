@@ -12,8 +12,8 @@ from cotrain import checks
 from cotrain.affinity import cautions
 from cotrain.affinity.affinity import Affinity
 from cotrain.affinity.aggregation import co_occurrence_mean
+from cotrain.affinity.calibration.measuring import Measurements
 from cotrain.affinity.design import balanced_subsets, count_for_coverage, singles_and_all
-from cotrain.affinity.measuring import Measurements
 from cotrain.affinity.subset_losses import SubsetLosses
 from cotrain.affinity.surrogates import GainModel, GainProcess, KernelSurrogate, RidgeSurrogate
 from cotrain.problem.problem import Problem

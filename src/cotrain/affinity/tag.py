@@ -7,9 +7,9 @@ from typing import ClassVar, Literal, get_args
 
 from cotrain import checks
 from cotrain.affinity.affinity import Affinity
-from cotrain.affinity.lookahead import Lookahead, Order
 from cotrain.affinity.shared_parameters import shared_parameters
-from cotrain.affinity.watching import watch
+from cotrain.affinity.watched.lookahead import Lookahead, Order
+from cotrain.affinity.watched.watching import watch
 from cotrain.errors import InputError
 from cotrain.problem.problem import Problem
 from cotrain.training.trainer import Trainer

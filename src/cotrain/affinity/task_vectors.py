@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from cotrain import checks
 from cotrain.affinity.affinity import Affinity
-from cotrain.affinity.checkpoint_vectors import Checkpoint, Weights, common_names, cosines, open_checkpoints
-from cotrain.affinity.fine_tuning import fine_tune
 from cotrain.affinity.replicates import mean_over_seeds
 from cotrain.affinity.shared_parameters import shared_parameters
+from cotrain.affinity.vectors.checkpoint_vectors import Checkpoint, Weights, common_names, cosines, open_checkpoints
+from cotrain.affinity.vectors.fine_tuning import fine_tune
 from cotrain.cost import Cost
 from cotrain.errors import InputError
 from cotrain.problem.problem import Problem

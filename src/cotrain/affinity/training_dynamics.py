@@ -14,7 +14,7 @@ from torch import Tensor
 
 from cotrain import checks
 from cotrain.affinity.affinity import Affinity
-from cotrain.affinity.watching import Watcher, watch
+from cotrain.affinity.watched.watching import Watcher, watch
 from cotrain.cost import measure
 from cotrain.problem.losses import row_losses, split_outputs
 from cotrain.problem.problem import Problem

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cotrain.affinity.subset_objective import Point, SubsetObjective
+from cotrain.affinity.linear.subset_objective import Point, SubsetObjective
 
 _HISTORY = 5
 _SHRINK = 0.25

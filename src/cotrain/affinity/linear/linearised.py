@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cotrain.affinity.linear_fits import fit_subsets
-from cotrain.affinity.linear_rows import linear_losses
-from cotrain.affinity.ridge_strength import choose_strength
+from cotrain.affinity.linear.linear_fits import fit_subsets
+from cotrain.affinity.linear.linear_rows import linear_losses
+from cotrain.affinity.linear.ridge_strength import choose_strength
 from cotrain.gradients import Basis, TaskGradients, collect, make_basis
 from cotrain.gradients.choose_basis import BasisKind
 from cotrain.problem.problem import Problem

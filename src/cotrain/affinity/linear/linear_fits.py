@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from cotrain import checks
-from cotrain.affinity.corrective_steps import minimise, newton_step
-from cotrain.affinity.subset_objective import Point, SubsetObjective
-from cotrain.affinity.task_statistics import TaskStatistics, task_statistics
+from cotrain.affinity.linear.corrective_steps import minimise, newton_step
+from cotrain.affinity.linear.subset_objective import Point, SubsetObjective
+from cotrain.affinity.linear.task_statistics import TaskStatistics, task_statistics
 from cotrain.errors import InputError, SolverError
 from cotrain.gradients.task_gradients import TaskGradients
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from cotrain.affinity.linear_fits import fit_subsets
-from cotrain.affinity.linear_rows import linear_losses
-from cotrain.affinity.ridge_strength import choose_strength
+from cotrain.affinity.linear.linear_fits import fit_subsets
+from cotrain.affinity.linear.linear_rows import linear_losses
+from cotrain.affinity.linear.ridge_strength import choose_strength
 from cotrain.errors import InputError
 from cotrain.gradients.task_gradients import TaskGradients
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cotrain.affinity.linear_rows import computing_dtype, row_blocks, row_curvature, row_loss, row_slope
+from cotrain.affinity.linear.linear_rows import computing_dtype, row_blocks, row_curvature, row_loss, row_slope
 from cotrain.errors import InputError
 from cotrain.gradients.task_gradients import TaskGradients
 

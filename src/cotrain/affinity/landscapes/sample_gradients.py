@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from cotrain.affinity.cauchy_sketch import CauchySketch, l1_norms
-from cotrain.affinity.sample_distances import RowSketches
+from cotrain.affinity.landscapes.cauchy_sketch import CauchySketch, l1_norms
+from cotrain.affinity.landscapes.sample_distances import RowSketches
 from cotrain.gradients.engine import Engine
 from cotrain.problem.losses import row_losses, split_outputs
 from cotrain.problem.rows import Inputs, Rows

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from cotrain.affinity.linear_rows import losses_and_gradients
-from cotrain.affinity.task_statistics import TaskStatistics, task_statistics
+from cotrain.affinity.linear.linear_rows import losses_and_gradients
+from cotrain.affinity.linear.task_statistics import TaskStatistics, task_statistics
 from cotrain.errors import SolverError
 from cotrain.gradients.task_gradients import TaskGradients
 

@@ -7,7 +7,7 @@ from collections.abc import Collection
 import torch
 from torch import nn
 
-from cotrain.affinity.linear_fits import fit_subsets
+from cotrain.affinity.linear.linear_fits import fit_subsets
 from cotrain.gradients.bases.identity import Identity
 from cotrain.gradients.collect import collect
 from cotrain.gradients.parameters import parameter_shapes

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cotrain.affinity.data_samples import DataSamples
+from cotrain.affinity.divergences.data_samples import DataSamples
 from cotrain.seeding import generator
 
 Measure: TypeAlias = Literal["mmd", "wasserstein", "proxy-a"]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cotrain.affinity.linear_fits import TaskWeights, fit_subsets
-from cotrain.affinity.linear_rows import linear_losses
-from cotrain.affinity.task_statistics import task_statistics
+from cotrain.affinity.linear.linear_fits import TaskWeights, fit_subsets
+from cotrain.affinity.linear.linear_rows import linear_losses
+from cotrain.affinity.linear.task_statistics import task_statistics
 from cotrain.errors import InputError
 from cotrain.gradients.task_gradients import TaskGradients
 
@@ -53,7 +53,7 @@ def choose_strength(
 ) -> StrengthChoice:
     """Return the ridge strength whose fits have the lowest validation loss over a probe set of subsets.
 
-    Cost: one :func:`~cotrain.affinity.linear_fits.fit_subsets` per strength; the task statistics are shared.
+    Cost: one :func:`~cotrain.affinity.linear.linear_fits.fit_subsets` per strength; the task statistics are shared.
 
     Parameters
     ----------

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cotrain.affinity.moves import Move, OptimizerMove, PlainMove
-from cotrain.affinity.probe import Probe
-from cotrain.affinity.watching import Watcher
+from cotrain.affinity.watched.moves import Move, OptimizerMove, PlainMove
+from cotrain.affinity.watched.probe import Probe
+from cotrain.affinity.watched.watching import Watcher
 from cotrain.cost import Cost, measure
 from cotrain.training.callbacks import Step
 from cotrain.training.run import Run

@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from cotrain.affinity.fitted_heads import fit_head
-from cotrain.affinity.sample_gradients import SampleGradients, sketched_outputs
+from cotrain.affinity.landscapes.fitted_heads import fit_head
+from cotrain.affinity.landscapes.sample_gradients import SampleGradients, sketched_outputs
 from cotrain.affinity.shared_parameters import shared_parameters
 from cotrain.problem.problem import Problem
 from cotrain.problem.task import Task

@@ -10,8 +10,8 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from cotrain.affinity.linear_rows import losses_and_gradients, row_blocks, row_curvature, row_slope
-from cotrain.affinity.task_statistics import TaskStatistics, task_statistics
+from cotrain.affinity.linear.linear_rows import losses_and_gradients, row_blocks, row_curvature, row_slope
+from cotrain.affinity.linear.task_statistics import TaskStatistics, task_statistics
 from cotrain.errors import SolverError
 from cotrain.gradients.task_gradients import TaskGradients
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from tests.affinity.surrogates.planted import additive, blocks, design, table
 
-from cotrain.affinity.active_design import first_subsets, largest, most_telling
-from cotrain.affinity.candidates import candidate_subsets
+from cotrain.affinity.calibration.active_design import first_subsets, largest, most_telling
+from cotrain.affinity.calibration.candidates import candidate_subsets
 from cotrain.affinity.surrogates import GainProcess
 from cotrain.affinity.surrogates.observations import Points
 

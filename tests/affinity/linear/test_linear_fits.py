@@ -15,9 +15,9 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression, Ridge
 from torch import Tensor
 
-from cotrain.affinity.linear_fits import SubsetFits, TaskWeights, fit_subsets
-from cotrain.affinity.linear_rows import linear_losses
-from cotrain.affinity.task_statistics import task_statistics
+from cotrain.affinity.linear.linear_fits import SubsetFits, TaskWeights, fit_subsets
+from cotrain.affinity.linear.linear_rows import linear_losses
+from cotrain.affinity.linear.task_statistics import task_statistics
 from cotrain.errors import InputError
 from cotrain.gradients import GradientStore, StoreSpec
 from cotrain.gradients.digests import Origin
@@ -266,8 +266,8 @@ def test_shared_statistics_lead_to_the_same_optimum() -> None:
 def test_small_chunks_give_the_same_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     tasks, mask = draw_tasks(11), all_subsets(3)
     whole = fit_subsets(tasks, mask, strength=0.1)
-    monkeypatch.setattr("cotrain.affinity.linear_fits._FACTOR_VALUES", 75)
-    monkeypatch.setattr("cotrain.affinity.linear_rows._BLOCK_VALUES", 35)
+    monkeypatch.setattr("cotrain.affinity.linear.linear_fits._FACTOR_VALUES", 75)
+    monkeypatch.setattr("cotrain.affinity.linear.linear_rows._BLOCK_VALUES", 35)
     chunked = fit_subsets(tasks, mask, strength=0.1)
     torch.testing.assert_close(whole.coefficients, chunked.coefficients)
     torch.testing.assert_close(whole.training_loss, chunked.training_loss, equal_nan=True)

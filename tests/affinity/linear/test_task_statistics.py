@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cotrain.affinity.task_statistics import task_statistics
+from cotrain.affinity.linear.task_statistics import task_statistics
 from cotrain.gradients.task_gradients import LinearLoss, TaskGradients
 
 

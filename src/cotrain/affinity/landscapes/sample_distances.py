@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cotrain.affinity.cauchy_sketch import l1_norms
+from cotrain.affinity.landscapes.cauchy_sketch import l1_norms
 
 _SHIFTS = 4
 """Random partners of every row where tasks share no rows."""

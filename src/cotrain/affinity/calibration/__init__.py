@@ -1,0 +1,1 @@
+"""Trainings that are chosen and measured, and subsets worth considering."""

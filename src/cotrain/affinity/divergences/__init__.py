@@ -1,0 +1,1 @@
+"""Samples of tasks' data and distances between them."""

@@ -1,0 +1,1 @@
+"""Sketches of rows' gradients and distances between them, for sample-wise landscape analysis."""

@@ -1,0 +1,1 @@
+"""Subset fits on projected gradients: what Grad-TAG and influence share."""

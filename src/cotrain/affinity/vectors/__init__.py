@@ -1,0 +1,1 @@
+"""Differences of weights: from short fine-tunings or from checkpoints."""

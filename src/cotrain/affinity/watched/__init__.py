@@ -1,0 +1,1 @@
+"""What TAG, cosine similarity and training dynamics see of a training."""
