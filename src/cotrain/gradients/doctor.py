@@ -18,7 +18,7 @@ from cotrain.gradients.engine import Engine
 from cotrain.gradients.inference import inference
 from cotrain.gradients.margins import margin_columns
 from cotrain.gradients.parameters import Patterns, parameter_shapes
-from cotrain.gradients.plan import uses_batch_statistics
+from cotrain.gradients.plan import PathName, uses_batch_statistics
 from cotrain.problem.problem import Problem
 from cotrain.problem.rows import Inputs, Rows, select
 from cotrain.problem.task import Task
@@ -73,9 +73,20 @@ def examine(
         mixing = uses_batch_statistics(network) or _first_mixing_layer(network, few.inputs)
         refused = Finding("refused", mixing, str(error))
         return Diagnosis((refused, *findings), {}, {}, None)
-    plan = engine.plan
+    plan, block = engine.plan, _block(engine, rows)
+    if engine.takes_forward(block):
+        paths: dict[str, PathName] = dict.fromkeys(shapes, "forward")
+        findings.append(Finding("note", (), f"forward mode serves the tasks of shared rows: {engine.comparison}."))
+        return Diagnosis(tuple(findings), paths, {}, _estimate(engine, problem, block, dim))
     slow = [Finding("slow", (name,), f"takes the {plan.paths[name]} path: {why}") for name, why in plan.reasons.items()]
-    return Diagnosis((*slow, *findings), plan.paths, plan.reasons, _estimate(engine, problem, rows, dim))
+    return Diagnosis((*slow, *findings), plan.paths, plan.reasons, _estimate(engine, problem, block, dim))
+
+
+def _block(engine: Engine, rows: Rows) -> Rows:
+    """Return a micro-batch of rows with the first row's labels, or of any rows where that one has too few."""
+    alike = (rows.observed == rows.observed[0]).all(dim=1).nonzero()[:, 0]
+    index = alike if len(alike) * 2 > len(rows) else torch.arange(len(rows))
+    return rows.take(index[: engine.micro_batch]).to(engine.device)
 
 
 def _state(network: nn.Module) -> list[Finding]:
@@ -161,14 +172,13 @@ def _outputs(network: nn.Module, inputs: Inputs) -> dict[str, Tensor]:
     return seen
 
 
-def _estimate(engine: Engine, problem: Problem, rows: Rows, dim: int) -> Estimate:
+def _estimate(engine: Engine, problem: Problem, block: Rows, dim: int) -> Estimate:
     count = sum(int(problem.gradient_rows(split).observed.sum()) for split in ("train", "validation"))
-    size = min(engine.micro_batch, len(rows))
-    block = rows.take(torch.arange(size)).to(engine.device)
-    engine.run(block, [0])
+    served = int(block.observed.all(dim=0).sum()) if engine.takes_forward(block) else 1
+    engine.run(block, range(served))
     start = time.perf_counter()
-    engine.run(block, [0])
-    seconds = (time.perf_counter() - start) * count / size
+    engine.run(block, range(served))
+    seconds = (time.perf_counter() - start) * count / (len(block) * served)
     return Estimate(count, seconds, engine.micro_batch, engine.row_bytes * engine.micro_batch, count * (dim + 1) * 4)
 
 

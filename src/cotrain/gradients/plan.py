@@ -25,8 +25,8 @@ from cotrain.gradients.survey import survey
 from cotrain.problem.losses import Outputs
 from cotrain.problem.rows import Rows
 
-PathName: TypeAlias = Literal["structured", "general", "loop"]
-_PROBES = 3
+PathName: TypeAlias = Literal["structured", "general", "loop", "forward"]
+PROBES = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +92,7 @@ def make_plan(network: nn.Module, shapes: Shapes, margins: MarginFunction, rows:
         When rows influence each other, so that a row has no gradient of its own.
     """
     _refuse_batch_statistics(network)
-    trial = _Trial(network, shapes, margins, rows.take(torch.arange(_PROBES) % len(rows)))
+    trial = _Trial(network, shapes, margins, rows.take(torch.arange(PROBES) % len(rows)))
     trial.refuse_mixed_rows()
     twins = explicit_attention(network)
     layers, activations = _watched_layers(network, twins, shapes, trial.rows)
@@ -130,10 +130,9 @@ class _Trial:
     def __init__(self, network: nn.Module, shapes: Shapes, margins: MarginFunction, rows: Rows) -> None:
         self.network, self.rows, self.basis = network, rows, Identity(shapes)
         weights = torch.randn(rows.targets.shape[1], generator=torch.Generator().manual_seed(0)).tolist()
-        self.margins = _mixture(margins, weights)
+        self.margins = mixture(margins, weights)
         self._precision = next(network.parameters()).dtype
-        exact = 1e-4 if rows.targets.device.type == "cpu" else 1e-2
-        self._tolerance = max(exact, 10 * torch.finfo(self._precision).eps)
+        self._tolerance = tolerance(next(network.parameters()))
         self._truth, self._alone = self._run(LoopPath(network, self.basis, self.margins, tuple(shapes)))
 
     def _run(self, path: Path) -> tuple[Tensor, Tensor]:
@@ -175,7 +174,13 @@ class _Trial:
         return reasons
 
 
-def _mixture(margins: MarginFunction, weights: list[float]) -> MarginFunction:
+def tolerance(parameter: Tensor) -> float:
+    """Return the largest relative difference of gradients that rounding explains, for a network with ``parameter``."""
+    exact = 1e-4 if parameter.device.type == "cpu" else 1e-2
+    return max(exact, 10 * torch.finfo(parameter.dtype).eps)
+
+
+def mixture(margins: MarginFunction, weights: Sequence[float]) -> MarginFunction:
     """Return one margin in place of all: their sum with these weights."""
 
     def mixed(outputs: Outputs, targets: Tensor) -> list[Tensor]:
