@@ -16,7 +16,7 @@ from cotrain._version import __version__
 if TYPE_CHECKING:
     from cotrain.affinity.affinity import Affinity
     from cotrain.affinity.subset_losses import SubsetLosses
-    from cotrain.api import estimate, evaluate, group, measure, report, train
+    from cotrain.api import estimate, evaluate, group, measure, report, suggest, train
     from cotrain.evaluation.trained import TrainedGroups
     from cotrain.grouping.grouping import Grouping
     from cotrain.problem.problem import Problem
@@ -35,6 +35,7 @@ __all__ = [
     "group",
     "measure",
     "report",
+    "suggest",
     "train",
 ]
 
@@ -50,6 +51,7 @@ _HOMES = {
     "group": "cotrain.api",
     "measure": "cotrain.api",
     "report": "cotrain.api",
+    "suggest": "cotrain.api",
     "train": "cotrain.api",
 }
 _ROOMS = frozenset(

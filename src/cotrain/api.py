@@ -22,6 +22,7 @@ from cotrain.evaluation.trained import TrainedGroups
 from cotrain.grouping.base import Grouper
 from cotrain.grouping.grouping import Grouping
 from cotrain.grouping.registry import AUTO, GROUPERS, default_grouper
+from cotrain.grouping.suggest import suggest
 from cotrain.problem.problem import Problem
 from cotrain.training.trainer import Trainer
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from cotrain.training.callbacks import Callback
     from cotrain.training.progress import Progress
 
-__all__ = ["environment", "estimate", "evaluate", "group", "measure", "report", "train"]
+__all__ = ["environment", "estimate", "evaluate", "group", "measure", "report", "suggest", "train"]
 
 
 def estimate(
