@@ -144,6 +144,8 @@ CASES: dict[str, Case] = {
     "transformer": Case(lambda: Transformer(low_rank=False), texts, 48, 1, 16, 32, 200, 30, 1.15),
 }
 """What is measured, with the targets where there are some: times faster than the loop, times the floor."""
+FORWARD = Case(lambda: perceptron(512, 256, 500), table(512), 512, 500, 128, 1000, 100)
+"""Tasks that far outnumber coordinates."""
 
 
 def flat(gradients: tuple[Any, ...]) -> Tensor:

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from gradient_networks import CASES, Case, flat
+from gradient_networks import CASES, FORWARD, Case, flat
 from torch import Tensor, nn
 
 from cotrain.affinity.linear.linear_fits import fit_subsets
@@ -129,6 +129,32 @@ def speed(name: str) -> dict[str, Any]:
         }
         print(name, kind, line[kind], flush=True)
     line["peak_mib"] = {mode: peak(name, mode) for mode in ("training", "khatri-rao", "auto")}
+    return line
+
+
+def forward() -> dict[str, Any]:
+    """Time forward mode and one task after the other on the same rows, and what the engine takes of its own accord."""
+    case = FORWARD
+    problem, network, rows = problem_of(case)
+    floor = seconds(lambda: train_once(case, network, rows), 2) / case.rows
+    network.zero_grad()
+    basis = make_basis("khatri-rao", problem, network, problem.names, dim=case.dimension)
+    engine = Engine(network, problem.tasks, basis, rows)
+    taken, compared = engine.takes_forward(rows), engine.comparison
+    line: dict[str, Any] = {
+        "outputs": case.outputs,
+        "dimension": case.dimension,
+        "floor_ms": 1e3 * floor,
+        "taken": "forward" if taken else "structured",
+    }
+    if compared.forward is not None:
+        counted = [each.total(case.rows, case.outputs) for each in (compared.forward, compared.by_task)]
+        line["operations_ratio"] = counted[0] / counted[1]
+    for path in ("forward", "structured"):
+        engine.takes_forward = lambda _, path=path: path == "forward"  # type: ignore[method-assign,misc]
+        row = seconds(lambda: collect_rows(engine, case, rows), 2) / case.rows
+        line[path] = {"ms_per_gradient": 1e3 * row / case.outputs, "times_floor": row / floor}
+    print("forward", line, flush=True)
     return line
 
 
@@ -266,6 +292,30 @@ def accuracy_cells(data: str, line: dict[str, Any]) -> list[str]:
     return [data, line["basis"], str(line["dimension"]), energy, *cells]
 
 
+FORWARD_HEAD = ("path", "ms per gradient", "x floor for all outputs", "taken by the engine")
+
+
+def forward_section(line: dict[str, Any]) -> str:
+    cells = [
+        [
+            path,
+            f"{line[path]['ms_per_gradient']:.4f}",
+            f"{line[path]['times_floor']:.1f}",
+            "x" * (line["taken"] == path),
+        ]
+        for path in ("forward", "structured")
+    ]
+    ratio = line["forward"]["times_floor"] / line["structured"]["times_floor"]
+    return f"""## Forward mode: {line["outputs"]} outputs on shared rows, d = {line["dimension"]}
+
+{chr(10).join(table(FORWARD_HEAD, cells))}
+
+A perceptron 512-256-256-256 in a khatri-rao basis, the floor as above: {ratio:.2f} of the time where counted operations
+say {line["operations_ratio"]:.2f}.
+
+"""
+
+
 def write(result: dict[str, Any]) -> None:
     RESULTS.mkdir(exist_ok=True)
     JSON.write_text(json.dumps(result, indent=1) + "\n")
@@ -283,7 +333,7 @@ The floor is one forward and backward pass of training over the same rows for al
 `autograd.grad` per gradient and a dense projection, in double precision as published. Peak memory includes making the
 basis.
 
-## Accuracy per dimension
+{forward_section(result["forward"]) if result.get("forward") else ""}## Accuracy per dimension
 
 Validation-loss changes of every task in {SUBSETS} random subsets, against the exact linearised fit of the same rows
 without projection (about {EXACT_ROWS} training gradients; landmarks are 320 of them, or 2 d where that is more). The
@@ -299,7 +349,11 @@ def measured(folder: Path, only: str) -> Iterator[dict[str, Any]]:
     before: dict[str, Any] = json.loads(JSON.read_text()) if only and JSON.exists() else {}
     speeds = {line["network"]: line for line in before.get("speed", ())}
     accuracies = {found["data"]: found for found in before.get("accuracy", ())}
-    works = {name: (speeds, partial(speed, name)) for name in CASES}
+    forwards = {"forward": before["forward"]} if before.get("forward") else {}
+    works: dict[str, tuple[dict[str, Any], Callable[[], Any]]] = {
+        name: (speeds, partial(speed, name)) for name in CASES
+    }
+    works |= {"forward": (forwards, forward)}
     works |= {Path(name).stem: (accuracies, partial(accuracy, folder / name)) for name in SETS}
     for name, (results, work) in works.items():
         if only.lower() in name.lower():
@@ -307,6 +361,7 @@ def measured(folder: Path, only: str) -> Iterator[dict[str, Any]]:
             yield {
                 "machine": f"{platform.machine()}, torch {torch.__version__}",
                 "speed": [speeds[each] for each in CASES if each in speeds],
+                "forward": forwards.get("forward"),
                 "accuracy": [accuracies[each] for each in works if each in accuracies],
             }
 
