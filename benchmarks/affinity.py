@@ -134,7 +134,8 @@ def write(rows: list[dict[str, Any]]) -> None:
     """Write the page and its plot from all rows."""
     frame = pd.DataFrame(rows)
     mean = frame.groupby(["data", "predictor"], sort=False).mean(numeric_only=True).drop(columns="seed").reset_index()
-    overall = mean.groupby("predictor", sort=False).mean(numeric_only=True).reset_index()
+    everywhere = mean.groupby("predictor")["data"].transform("nunique") == mean["data"].nunique()
+    overall = mean[everywhere].groupby("predictor", sort=False).mean(numeric_only=True).reset_index()
     overall.insert(0, "data", f"mean of {mean['data'].nunique()}")
     text = [f"# Leaderboard\n\n{_INTRODUCTION}"]
     for name, part in pd.concat([overall, mean]).groupby("data", sort=False):

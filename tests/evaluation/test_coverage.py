@@ -50,6 +50,8 @@ def test_estimates_without_errors_have_no_coverage() -> None:
     mask = design(5, larger=5)
     truth = with_error(table(mask, by_size(mask, 0.1)), 0.01)
     assert np.isnan(interval_coverage(Affinity.from_matrix(truth.tasks, np.zeros((5, 5))), truth))
+    score = Affinity.from_matrix(truth.tasks, np.zeros((5, 5)), standard_error=np.ones((5, 5)), unit="cosine")
+    assert np.isnan(interval_coverage(score, truth))
 
 
 def test_scores_tell_coverage_and_cost() -> None:

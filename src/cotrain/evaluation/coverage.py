@@ -14,7 +14,7 @@ def interval_coverage(affinity: Affinity, truth: SubsetLosses) -> float:
     """Return the share of measured gains, of subsets of two tasks or more, within 95 % intervals of the affinity.
 
     An interval joins the affinity's standard error with those of the measured loss and of the task's measured loss
-    alone. NaN where either knows no errors.
+    alone. NaN where either knows no errors, and for scores that are no gains.
 
     Parameters
     ----------
@@ -23,6 +23,8 @@ def interval_coverage(affinity: Affinity, truth: SubsetLosses) -> float:
     truth
         Measured losses of the same tasks in the same order, with standard errors.
     """
+    if affinity.unit != "gain":
+        return float("nan")
     gain, error = affinity.predict(truth.mask)
     own = truth.gain_error()
     alone = np.fmax.reduce(np.where((truth.sizes == 1)[:, None], own, np.nan), axis=0)
