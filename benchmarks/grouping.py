@@ -48,7 +48,7 @@ SECTIONS = {
         "Average density against cvxpy + SCS, 100 tasks", partial(density.against_scs, 100, 10, draws=3)
     ),
     "density-scs-200": Section("The same with 200 tasks", partial(density.against_scs, 200, 15, draws=1)),
-    "density-scs-500": Section("The same with 500 tasks", partial(density.against_scs, 500, 20, draws=1, limit=150)),
+    "density-scs-500": Section("The same with 500 tasks", partial(density.against_scs, 500, 20, draws=1, limit=100)),
     "density-large": Section("A thousand tasks", partial(density.certified, 1000, 25)),
     "density-noise": Section("Pure noise: the relaxation itself is loose", density.noise_gaps),
     "density-exact": Section("Average density, proven optimal", density.exact),

@@ -113,7 +113,7 @@ class NetworkSelection:
     new_networks: int | None = None
     gap: float = 0.01
     nodes: int = 500_000
-    restarts: int = 12
+    restarts: int = 20
     time_limit: float = float("inf")
     seed: int = 0
 

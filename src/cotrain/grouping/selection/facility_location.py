@@ -13,8 +13,10 @@ _INFEASIBLE = 2
 _SPREAD = 1e3  # objective coefficients span this much, so that HiGHS's absolute tolerances do not matter
 
 
-def choose_by_milp(networks: Networks, limits: Floats, *, time_limit: float = float("inf")) -> Selection | None:
-    """Choose networks within ``limits`` so that every unit is served, with proof.
+def choose_by_milp(
+    networks: Networks, limits: Floats, *, time_limit: float = float("inf"), gap: float = 0.0
+) -> Selection | None:
+    """Choose networks within ``limits`` so that every unit is served, with proof (to ``gap`` of what is forgone).
 
     ``max sum v_ct x_ct - sum charge_c y_c``, ``sum_c x_ct = 1``, ``x_ct <= y_c``, ``usage^T y <= limits``, ``y``
     binary (the x are then integral by themselves).
@@ -41,7 +43,7 @@ def choose_by_milp(networks: Networks, limits: Floats, *, time_limit: float = fl
         integrality=np.concatenate([np.ones(len(networks)), np.zeros(len(unit))]),
         bounds=Bounds(0, 1),
         constraints=_constraints(networks, limits, network, unit),
-        options={"mip_rel_gap": 0.0, "time_limit": time_limit},
+        options={"mip_rel_gap": gap, "time_limit": time_limit},
     )
     if answer.status == _INFEASIBLE:
         return None

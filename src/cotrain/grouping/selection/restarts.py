@@ -1,4 +1,4 @@
-"""Local searches from several starts: spectral clusters, random sets, and the best solution shaken."""
+"""Local searches from several starts: spectral clusters, and the best solution with some sets dissolved."""
 
 from __future__ import annotations
 
@@ -13,26 +13,24 @@ from cotrain.grouping.selection.terms import Terms
 from cotrain.seeding import derive
 
 _JITTER = 1e-6  # keeps points distinct, which k-means needs
-_SHAKEN = 0.3  # share of the units that a shake moves
+_DISSOLVED = 1 / 6  # share of the sets whose units are spread over all
+_SPECTRAL = 4  # every so many starts
 
 
-def descents(scores: GroupScores, terms: Terms, *, restarts: int, seed: int) -> Networks:
-    """Return all networks of the solutions that ``restarts`` local searches reach, best solution first."""
+def descents(scores: GroupScores, terms: Terms, *, restarts: int, seed: int) -> list[Networks]:
+    """Return the networks of every solution that ``restarts`` local searches reach, best solution first."""
     search = ServedSetSearch(scores, terms)
     random = np.random.default_rng(derive(seed, "network selection"))
     reached: list[tuple[Labels, float]] = []
     for restart in range(max(restarts, 1)):
-        if restart % 4 == 3:
+        if restart % _SPECTRAL:
             best = max(reached, key=lambda solution: solution[1])[0]
-            start = _shaken(best, terms.networks, random)
+            start = _dissolved(best, terms.networks, random)
         else:
-            start = _spectral(scores, terms, random, share=1.0 - 0.5 * (restart % 2))
+            start = _spectral(scores, terms, random, share=1.0 - 0.5 * (restart // _SPECTRAL % 2))
         reached.append(search.descend(start))
     reached.sort(key=lambda solution: -solution[1])
-    networks = search.networks(reached[0][0])
-    for labels, _ in reached[1:]:
-        networks += search.networks(labels)
-    return networks.distinct()
+    return [search.networks(labels) for labels, _ in reached]
 
 
 def _spectral(scores: GroupScores, terms: Terms, random: np.random.Generator, *, share: float) -> Labels:
@@ -49,6 +47,7 @@ def _spectral(scores: GroupScores, terms: Terms, random: np.random.Generator, *,
     return labels
 
 
-def _shaken(labels: Labels, sets: int, random: np.random.Generator) -> Labels:
-    moved: NDArray[np.bool_] = random.random(len(labels)) < _SHAKEN
-    return np.where(moved, random.integers(sets, size=len(labels)), labels)
+def _dissolved(labels: Labels, sets: int, random: np.random.Generator) -> Labels:
+    count = min(max(round(_DISSOLVED * sets), 2), sets)
+    homeless: NDArray[np.bool_] = np.isin(labels, random.choice(sets, size=count, replace=False))
+    return np.where(homeless, random.integers(sets, size=len(labels)), labels)

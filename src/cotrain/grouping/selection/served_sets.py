@@ -60,38 +60,51 @@ class ServedSetSearch:
     def networks(self, labels: Labels) -> Networks:
         """Return the networks that serve the labelled sets."""
         served = _indicator(labels, self.terms.networks)
-        members = self.complete(served[served.any(axis=1)])[0]
+        members = self.complete(served[served.any(axis=1)])
         return self.terms.evaluate(members, self.scores.of(members))
 
     def worth(self, served: Bools) -> Floats:
         """Return the worth of served sets ``(sets, units)``; an empty one is worth nothing."""
         step = max(_BATCH // self.scores.benefit.shape[0], 1)
-        parts = [self.complete(served[start : start + step])[1] for start in range(0, len(served), step)]
+        parts = [self._worth(served[start : start + step]) for start in range(0, len(served), step)]
         return np.concatenate(parts) if parts else np.zeros(0)
 
-    def complete(self, served: Bools) -> tuple[Bools, Floats]:
-        """Return groups ``(sets, tasks)``: the served tasks, what they need, the best helpers; and their worth."""
-        rules = self.terms.rules
+    def complete(self, served: Bools) -> Bools:
+        """Return groups ``(sets, tasks)``: the served tasks, what they need and the best helpers."""
+        needed, own, helping = self._offers(served)
+        order = np.argsort(-helping, axis=1, kind="stable")
+        count = self._means(needed, own, np.take_along_axis(helping, order, axis=1)).argmax(axis=1)
+        helps = np.zeros_like(needed)
+        np.put_along_axis(helps, order, np.arange(needed.shape[1]) < count[:, None], axis=1)
+        return needed | (helps & np.isfinite(helping))
+
+    def _worth(self, served: Bools) -> Floats:
+        needed, own, helping = self._offers(served)
+        best = self._means(needed, own, -np.sort(-helping, axis=1)).max(axis=1)
+        worth = best - self.terms.charge - self.terms.new_charge
+        possible = np.maximum(worth, self._impossible)
+        worth = np.where(peaceful(needed, self.terms.rules.conflicts), possible, self._impossible)
+        return np.where(served.any(axis=1), worth, 0.0)
+
+    def _offers(self, served: Bools) -> tuple[Bools, Floats, Floats]:
+        """Tasks that must be there, what they give to the served ones in all, and what every other task would give."""
         given = served.astype(np.float64) @ self._unit_benefit
         needed = self._needed(served)
         barred = needed
-        if rules.conflicts.any():
-            barred = needed | (needed.astype(np.float64) @ rules.conflicts.astype(np.float64) > 0)
-        helping = np.where(barred, -np.inf, given)
-        order = np.argsort(-helping, axis=1, kind="stable")
-        extra = np.take_along_axis(helping, order, axis=1)
-        start = np.where(needed, given, 0.0).sum(axis=1, keepdims=True)
-        totals = np.concatenate([start, start + np.cumsum(extra, axis=1)], axis=1)
+        conflicts = self.terms.rules.conflicts
+        if conflicts.any():
+            barred = needed | (needed.astype(np.float64) @ conflicts.astype(np.float64) > 0)
+        return needed, np.where(needed, given, 0.0).sum(axis=1), np.where(barred, -np.inf, given)
+
+    def _means(self, needed: Bools, own: Floats, extra: Floats) -> Floats:
+        """Return summed scores ``(sets, 1 + tasks)`` with ever more helpers, of which ``extra`` is what each adds."""
+        totals = np.concatenate([own[:, None], own[:, None] + np.cumsum(extra, axis=1)], axis=1)
         size = needed.sum(axis=1, keepdims=True) + np.arange(totals.shape[1])
-        mean = np.where((size >= 2) & (size <= rules.maximum_size), totals / np.maximum(size - 1, 1), -np.inf)
-        mean[:, 0] = np.where(size[:, 0] == 1, np.where(needed, self.scores.alone, 0.0).sum(axis=1), mean[:, 0])
-        count = mean.argmax(axis=1)
-        helps = np.zeros_like(needed)
-        np.put_along_axis(helps, order, np.arange(needed.shape[1]) < count[:, None], axis=1)
-        members = needed | (helps & ~barred)
-        worth = mean[np.arange(len(mean)), count] - self.terms.charge - self.terms.new_charge
-        worth = np.where(peaceful(needed, rules.conflicts), np.maximum(worth, self._impossible), self._impossible)
-        return members, np.where(served.any(axis=1), worth, 0.0)
+        allowed = (size >= 2) & (size <= self.terms.rules.maximum_size)
+        means = np.where(allowed, totals / np.maximum(size - 1, 1), -np.inf)
+        alone = np.where(needed, self.scores.alone, 0.0).sum(axis=1)
+        means[:, 0] = np.where(size[:, 0] == 1, alone, means[:, 0])
+        return means
 
     def _needed(self, served: Bools) -> Bools:
         rules = self.terms.rules

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from cotrain.grouping.selection.enumeration import all_groups, choose_by_partiti
 from cotrain.grouping.selection.facility_location import choose_by_milp
 from cotrain.grouping.selection.group_scores import GroupScores
 from cotrain.grouping.selection.master import Columns, serve_above
-from cotrain.grouping.selection.networks import Bools, Floats, Networks, Prices, Selection
+from cotrain.grouping.selection.networks import Bools, Floats, Networks, Prices, Selection, select
 from cotrain.grouping.selection.pricing import JointPricer, ListedPricer, Pricer
 from cotrain.grouping.selection.restarts import descents
 from cotrain.grouping.selection.terms import Terms
@@ -31,6 +33,7 @@ _SEARCH_ROUNDS = 60  # of column generation by local search
 _BOUND_ROUNDS = 4  # of branch-and-bound pricing
 _NEAR = 400  # columns handed to a MILP that need not be exact
 _FAVOURITES = 10  # networks for each unit that a list starts with
+_REGRET_GAP = 0.01  # of an integer program without proof, relative to what the units forgo
 _LEFT = 20_000  # most networks handed to a MILP
 
 
@@ -76,11 +79,17 @@ def choose_groups(scores: GroupScores, terms: Terms, effort: Effort, *, seed: in
     if members is not None:
         return choose_among(terms.evaluate(members, scores.of(members)), terms, effort)
     listed = _always_listed(scores, terms)
-    pool = (listed + descents(scores, terms, restarts=effort.restarts, seed=seed)).distinct()
+    reached = descents(scores, terms, restarts=effort.restarts, seed=seed)
+    pool = reduce(operator.add, [listed, *reached]).distinct()
+    enumerated = tasks <= _ENUMERATED_TASKS and linear
+    if not enumerated and (tasks > _BOUNDED_TASKS or effort.nodes == 0):
+        return _without_bound(pool, reached[0], terms, effort)
     start = _start(pool, terms, choose_by_milp(pool, terms.limits, time_limit=effort.time_limit))
-    if tasks <= _ENUMERATED_TASKS and linear:
-        start = relax(ToggleSearch(scores, terms), start, terms.limits, tolerance=_CLOSE)
+    search = ToggleSearch(scores, terms)
+    if enumerated:
+        start = relax(search, start, terms.limits, tolerance=_CLOSE)
         return _finish(JointPricer((ListedPricer(listed), EnumeratedPricer(scores, terms))), start, terms, effort)
+    start = relax(search, start, terms.limits, tolerance=effort.gap / 4, rounds=_SEARCH_ROUNDS)
     return _bounded(scores, terms, listed, start, effort)
 
 
@@ -158,12 +167,9 @@ def _bounded(
     scores: GroupScores, terms: Terms, listed: Networks, start: Relaxation, effort: Effort
 ) -> Selection | None:
     """Improve by columns, choose among them, and bound by branch-and-bound pricing."""
-    bounding = len(terms.tasks) <= _BOUNDED_TASKS and effort.nodes > 0
-    if bounding:
-        start = relax(ToggleSearch(scores, terms), start, terms.limits, tolerance=effort.gap / 4, rounds=_SEARCH_ROUNDS)
     found = _choose_near(start, terms, effort)
-    if found is None or not bounding:
-        return found and replace(found, bound=np.inf, status="local search, no bound")
+    if found is None:
+        return None
     tolerance = 0.5 * effort.gap * abs(found.value) / terms.networks
     bounded = BoundedPricer(scores, terms, tolerance, effort.nodes)
     pricer = JointPricer((ListedPricer(listed), bounded))
@@ -171,6 +177,19 @@ def _bounded(
     better = _choose_near(proven, terms, effort) if len(proven.columns) > len(start.columns) else found
     found = better if better is not None and better.value > found.value else found
     return replace(found, bound=max(proven.bound, found.value), status="near-optimal by local search and columns")
+
+
+def _without_bound(pool: Networks, best: Networks, terms: Terms, effort: Effort) -> Selection | None:
+    """Choose among the networks of all solutions, every unit looking at few; no worse than the best of them."""
+    few = min(_FAVOURITES, len(pool))
+    least = np.partition(pool.values, len(pool) - few, axis=0)[len(pool) - few]
+    thin = replace(pool, values=np.where(pool.values >= least, pool.values, -np.inf))
+    options = [choose_by_milp(thin, terms.limits, time_limit=effort.time_limit, gap=_REGRET_GAP)]
+    if len(terms.limits) == 1:
+        options.append(select(best))
+    found = max((option for option in options if option is not None), key=lambda option: option.value, default=None)
+    found = found or choose_by_milp(pool, terms.limits, time_limit=effort.time_limit)
+    return found and replace(found, bound=np.inf, status="local search, no bound")
 
 
 def _choose_near(relaxed: Relaxation, terms: Terms, effort: Effort) -> Selection | None:
