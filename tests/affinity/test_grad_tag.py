@@ -203,3 +203,28 @@ def test_one_and_two_tasks(tasks: list[str]) -> None:
 def test_bad_parameters_are_refused(options: dict[str, Any], named: str) -> None:
     with pytest.raises(InputError, match=named):
         replace(GradTAG(), **options)
+
+
+def test_one_newton_step_is_exact_for_square_losses_and_close_for_others() -> None:
+    tasks = (Task("c", "regression"), Task("d", "regression"), Task("e", "regression"))
+    problem = _problem(tasks)
+    full, one = (GradTAG(bases=1, strength=0.1, corrections=steps) for steps in (6, 0))
+    found = full.estimate(problem, Trainer(problem)), one.estimate(problem, Trainer(problem))
+    np.testing.assert_allclose(found[1].matrix, found[0].matrix, atol=1e-5)
+    mixed = _problem()
+    found = full.estimate(mixed, Trainer(mixed)), one.estimate(mixed, Trainer(mixed))
+    assert np.corrcoef(found[1].matrix.ravel(), found[0].matrix.ravel())[0, 1] > 0.9
+
+
+def test_an_early_base_trains_fewer_epochs() -> None:
+    problem = _problem()
+    early = GradTAG(bases=1, strength=0.1, base_share=0.01).estimate(problem, Trainer(problem))
+    late = GradTAG(bases=1, strength=0.1).estimate(problem, Trainer(problem))
+    assert early.cost.flops < late.cost.flops
+    assert not np.allclose(early.matrix, late.matrix)
+
+
+@pytest.mark.parametrize("options", [{"corrections": -1}, {"base_share": 0.0}, {"base_share": 1.5}])
+def test_bad_fits_and_bases_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=next(iter(options))):
+        GradTAG(**options)

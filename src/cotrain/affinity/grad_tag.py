@@ -15,6 +15,7 @@ from cotrain.affinity.affinity import Affinity
 from cotrain.affinity.aggregation import co_occurrence_mean
 from cotrain.affinity.design import all_pairs, distinct, singles_and_all, survey
 from cotrain.affinity.linear.linearised import forward_losses, linearise
+from cotrain.affinity.shortened import shortened
 from cotrain.affinity.subset_losses import SubsetLosses
 from cotrain.cost import Cost, measure
 from cotrain.gradients.choose_basis import BasisKind
@@ -57,6 +58,10 @@ class GradTAG:
         Mean number of sampled subsets in which two tasks meet.
     strength
         Ridge strength; chosen on validation rows by default.
+    corrections
+        Steps after Newton's first one. 0: that step alone, from statistics that add up over tasks, the fastest fit.
+    base_share
+        Share of the epochs that a base may train; less than 1 linearises at an early checkpoint, where tasks still pull.
     evaluation
         ``"linear"`` (losses of the linearised network) or ``"forward"`` (the network itself at the update; one pass
         over the validation rows for each subset).
@@ -85,11 +90,15 @@ class GradTAG:
     subset_size: int | None = None
     meetings: float = 10.0
     strength: float | None = None
+    corrections: int = 2
+    base_share: float = 1.0
     evaluation: Literal["linear", "forward"] = "linear"
 
     def __post_init__(self) -> None:
         for name in ("bases", "projection_dim", "meetings"):
             checks.at_least(name, getattr(self, name), 1)
+        checks.at_least("corrections", self.corrections, 0)
+        checks.within("base_share", self.base_share, 0.001, 1.0)
         checks.one_of("basis", self.basis, get_args(BasisKind))
         checks.one_of("order", self.order, ("higher", "pairwise"))
         checks.one_of("evaluation", self.evaluation, ("linear", "forward"))
@@ -122,18 +131,18 @@ class GradTAG:
         return survey(names, size=self.subset_size, meetings=self.meetings, seed=seed)
 
     def _at_base(self, problem: Problem, trainer: Trainer, mask: NDArray[np.bool_], seed: int) -> _AtBase:
-        base = trainer.fit(problem.subset(problem.names), seed=seed)
+        base = shortened(trainer, self.base_share).fit(problem.subset(problem.names), seed=seed)
         with measure() as meter:
             model = linearise(problem, base, kind=self.basis, dim=self.projection_dim, seed=seed)
             strength, at_edge = (self.strength, False) if self.strength is not None else model.best_strength(mask)
-            updates = model.updates(mask, strength)
+            updates = model.updates(mask, strength, corrections=self.corrections)
             linear = model.losses(updates)
             probes = slice(None) if self.evaluation == "forward" else slice(0, _PROBES)
             forward = forward_losses(trainer, base, [model.basis.lift(update) for update in updates[probes]])
         unmoved, everything = model.losses(torch.zeros_like(updates[:1]))[0], mask.all(axis=1)
         warnings = [
             *cautions.about_strength(strength, at_edge=at_edge),
-            *cautions.about_base(base, unmoved, linear[everything][0]),
+            *(cautions.about_base(base, unmoved, linear[everything][0]) if self.base_share == 1.0 else ()),
             *cautions.about_linearisation(unmoved, linear[probes], forward),
         ]
         loss = np.where(mask, forward if self.evaluation == "forward" else linear, np.nan)

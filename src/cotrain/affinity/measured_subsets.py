@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ from cotrain.affinity.affinity import Affinity
 from cotrain.affinity.aggregation import co_occurrence_mean
 from cotrain.affinity.calibration.measuring import Measurements
 from cotrain.affinity.design import balanced_subsets, count_for_coverage, singles_and_all
+from cotrain.affinity.shortened import shortened
 from cotrain.affinity.subset_losses import SubsetLosses
 from cotrain.affinity.surrogates import GainModel, GainProcess, KernelSurrogate, RidgeSurrogate
 from cotrain.problem.problem import Problem
@@ -73,21 +74,13 @@ class MeasuredSubsets:
     def estimate(self, problem: Problem, trainer: Trainer, *, seed: int = 0) -> Affinity:
         """Return mean gains over the measured subsets, with a model of all others."""
         mask = self._design(problem.names, seed)
-        measured = Measurements(self._shortened(trainer), problem.names)
+        measured = Measurements(shortened(trainer, self.fidelity), problem.names)
         measured.train(mask, np.full(len(mask), seed))
         losses, cost = measured.table, measured.cost
         aggregate = co_occurrence_mean(losses)
         warnings = (*cautions.about_meetings(aggregate), *cautions.about_gains(aggregate))
         model = fit_surrogate(self.surrogate, losses)
         return Affinity(problem.names, *aggregate, self.name, "gain", losses, cost, warnings, self.citation, model)
-
-    def _shortened(self, trainer: Trainer) -> Trainer:
-        if self.fidelity == 1.0:
-            return trainer
-        options = trainer.problem.training
-        options = replace(options, epochs=max(round(options.epochs * self.fidelity), 1))
-        short = replace(trainer.problem, training=options)
-        return Trainer(short, folder=trainer.folder, device=trainer.device, progress=trainer.progress)
 
     def _design(self, names: tuple[str, ...], seed: int) -> NDArray[np.bool_]:
         tasks = len(names)
