@@ -61,7 +61,7 @@ class GradTAG:
     corrections
         Steps after Newton's first one. 0: that step alone, from statistics that add up over tasks, the fastest fit.
     base_share
-        Share of the epochs that a base may train; less than 1 linearises at an early checkpoint, where tasks still pull.
+        Share of the epochs that a base may train; less than 1 linearises early, where tasks still pull.
     evaluation
         ``"linear"`` (losses of the linearised network) or ``"forward"`` (the network itself at the update; one pass
         over the validation rows for each subset).
