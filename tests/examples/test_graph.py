@@ -1,5 +1,7 @@
 """The graph example runs on a part of every real graph, with as little training as there can be."""
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from runpy import run_path
 
@@ -9,6 +11,15 @@ import pytest
 SCRIPT = Path(__file__).parents[2] / "examples" / "graph" / "communities.py"
 QUICK = ["--epochs", "1", "--seeds", "1", "--random-draws", "1", "--bases", "1", "--positives", "5"]
 NODES, COMMUNITIES = 500, 3
+
+
+@pytest.fixture(autouse=True)
+def _quiet_for_itself_only() -> Iterator[None]:
+    """The script silences a logger, as a script of its own may."""
+    logger = logging.getLogger("cotrain")
+    level = logger.level
+    yield
+    logger.setLevel(level)
 
 
 def _part(source: Path, target: Path) -> None:

@@ -35,8 +35,10 @@ class Stages:
         """Bring the run to its end from wherever it stands; return what report.json holds."""
         affinity = None if self.settings.groups else self.affinity()
         grouping = self.grouping(affinity)
-        if not (self._recalled(VERDICT) and self.folder.has(SUMMARY) and self.folder.has(REPORT)):
-            self._judge(grouping, affinity)
+        judged = self._recalled(VERDICT)
+        summarised = judged and self._recalled(SUMMARY)
+        if not (summarised and self.folder.has(REPORT)):
+            self._judge(grouping, affinity, judged=judged, summarised=summarised)
         content: dict[str, Any] = json.loads((self.folder.path / SUMMARY).read_text())
         return content
 
@@ -85,15 +87,16 @@ class Stages:
             )  # fmt: skip
         return replace(trained, settings=self.folder.record)
 
-    def _judge(self, grouping: Grouping, affinity: Affinity | None) -> None:
+    def _judge(self, grouping: Grouping, affinity: Affinity | None, *, judged: bool, summarised: bool) -> None:
         from cotrain import api, files
         from cotrain.reporting.summary import summary
 
         self.console.say("verdict: training the groups beside their alternatives")
         trained = self.trained(grouping, affinity)
-        if not self.folder.has(VERDICT):
+        if not judged:
             self.folder.keep(VERDICT, lambda path: trained.verdict.save(path, overwrite=True))
-        self.folder.keep(SUMMARY, lambda path: files.write_text(path, as_json(summary(trained))))
+        if not summarised:
+            self.folder.keep(SUMMARY, lambda path: files.write_text(path, as_json(summary(trained))))
         self.folder.keep(REPORT, lambda path: api.report(trained, path, overwrite=True))
 
     def _recalled(self, name: str) -> bool:
