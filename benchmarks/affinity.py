@@ -15,6 +15,7 @@ import argparse
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -165,17 +166,24 @@ seeds. Nulls know the truth's own means; the estimates do not. Empty: it does no
 ![Correlation against cost](leaderboard.png)"""
 
 
+_CROWDED = 0.05
+"""Cost from which labels stand on either side in turn."""
+
+
 def _plot(overall: pd.DataFrame) -> None:
     from matplotlib import pyplot as plt
 
     shown = overall[(overall["share"] > 0) & overall["validation_pearson"].notna()]
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
     axes.scatter(shown["share"], shown["validation_pearson"], color="#1f5f8b")
-    for _, row in shown.iterrows():
+    for number, (_, row) in enumerate(shown.sort_values("validation_pearson").iterrows()):
+        left = number % 2 == 0 and row["share"] > _CROWDED
         axes.annotate(
-            row["predictor"], (row["share"], row["validation_pearson"]), xytext=(4, 4), textcoords="offset points"
-        )
+            row["predictor"], (row["share"], row["validation_pearson"]), xytext=(-5 if left else 5, -3),
+            textcoords="offset points", ha="right" if left else "left",
+        )  # fmt: skip
     axes.axvline(0.1, color="grey", linestyle=":", label="a tenth of measuring all pairs")
+    axes.set(xlim=(shown["share"].min() / 2, 1.0))
     axes.set(xscale="log", xlabel="cost: share of training all pairs, eight seeds", ylabel="correlation within tasks")
     axes.axhline(0.0, color="black", linewidth=0.5)
     axes.legend()
@@ -197,7 +205,7 @@ def main() -> None:
     for name in arguments.only:
         if not (arguments.truth / f"{name}.npz").exists():
             continue
-        for row in (*null_rows(name, arguments.truth), *rows_of(name, arguments.truth, arguments.seeds, methods)):
+        for row in chain(null_rows(name, arguments.truth), rows_of(name, arguments.truth, arguments.seeds, methods)):
             key = (name, row.predictor, row.seed)
             rows = [old for old in rows if (old["data"], old["predictor"], old["seed"]) != key] + [asdict(row)]
             path.write_text(json.dumps(rows, indent=1))

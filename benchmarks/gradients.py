@@ -355,8 +355,9 @@ def measured(folder: Path, only: str) -> Iterator[dict[str, Any]]:
     }
     works |= {"forward": (forwards, forward)}
     works |= {Path(name).stem: (accuracies, partial(accuracy, folder / name)) for name in SETS}
+    exact = only.lower() in {name.lower() for name in works}
     for name, (results, work) in works.items():
-        if only.lower() in name.lower():
+        if only.lower() == name.lower() or (not exact and only.lower() in name.lower()):
             results[name] = work()
             yield {
                 "machine": f"{platform.machine()}, torch {torch.__version__}",
