@@ -47,8 +47,8 @@ def test_a_finished_run_prints_its_result_again(finished: Path, capsys: pytest.C
     assert main(["run", str(finished / "run.toml")]) == 0
     out, err = _texts(capsys)
     assert Verdict.load(finished / "verdict.npz").sentence in out
-    assert [line.partition(":")[0] for line in err.splitlines()] == ["affinity", "grouping", "verdict"]
-    assert err.count("recalled") == 3
+    assert [line.partition(":")[0] for line in err.splitlines()] == ["affinity", "grouping", "verdict", "report"]
+    assert err.count("recalled") == 4
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
