@@ -22,7 +22,8 @@ from cotrain.affinity.registry import ESTIMATORS
 from cotrain.cli.main import main
 from cotrain.evaluation.trained import TrainedGroups
 
-OPTIONS = ["--networks", "2", "--seeds", "2", "--random-draws", "1", "--epochs", "40", "--hidden", "4"]
+QUICK = ["--networks", "2", "--seeds", "2", "--random-draws", "1", "--epochs", "40", "--hidden", "4"]
+OPTIONS = [*QUICK, "--estimator", GradTAG.name]
 
 
 @dataclass(frozen=True)
