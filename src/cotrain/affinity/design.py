@@ -143,10 +143,25 @@ def truth_design(
     if pairs is not None and len(two) > pairs > 0:
         two = balanced_subsets(tasks, size=2, count=pairs, seed=seed)
     parts = [singles_and_all(count), two[:pairs]]
-    sizes = np.linspace(3, count - 1, larger).round().astype(int) if count > 3 else np.zeros(0, dtype=int)
-    for size, wanted in zip(*np.unique(sizes, return_counts=True), strict=True):
-        parts.append(balanced_subsets(tasks, size=int(size), count=int(wanted), seed=seed))
+    if count > 3 and larger:
+        parts.append(of_all_sizes(tasks, 3, count - 1, count=larger, seed=seed))
     return distinct(np.concatenate(parts))
+
+
+def of_all_sizes(tasks: Sequence[str], smallest: int, largest: int, *, count: int, seed: int = 0) -> NDArray[np.bool_]:
+    """Return ``count`` subsets of all sizes about equally often, pairs balanced within a size.
+
+    Examples
+    --------
+    >>> of_all_sizes(list("abcdef"), 2, 5, count=8).sum(axis=1).tolist()
+    [2, 2, 3, 3, 4, 4, 5, 5]
+    """
+    sizes = np.linspace(smallest, largest, count).round().astype(int)
+    parts = [
+        balanced_subsets(tasks, size=int(size), count=int(wanted), seed=seed)
+        for size, wanted in zip(*np.unique(sizes, return_counts=True), strict=True)
+    ]
+    return np.concatenate(parts)
 
 
 def distinct(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cotrain.affinity.design import all_pairs, balanced_subsets, singles_and_all
+from cotrain.affinity.design import truth_design
 from cotrain.affinity.subset_losses import SubsetLosses
 
 Floats = NDArray[np.float64]
@@ -22,10 +22,7 @@ def table(mask: NDArray[np.bool_], benefit: Floats, *, noise: float = 0.0, seed:
 def design(tasks: int, *, larger: int, seed: int = 0) -> NDArray[np.bool_]:
     """Every task alone, all together, and random subsets of three tasks or more."""
     names = [f"t{number:02d}" for number in range(tasks)]
-    parts = [singles_and_all(tasks)]
-    for number, size in enumerate(np.linspace(3, tasks - 1, larger).round().astype(int)):
-        parts.append(balanced_subsets(names, size=int(size), count=1, seed=seed * 1000 + number))
-    return np.concatenate(parts)
+    return truth_design(names, pairs=0, larger=larger, seed=seed)
 
 
 def additive(mask: NDArray[np.bool_], weights: Floats) -> Floats:
@@ -43,6 +40,3 @@ def blocks(tasks: int, strength: float) -> Floats:
     """Two halves: partners of the same half help, others hurt."""
     half = np.arange(tasks) < tasks // 2
     return np.where(half[:, None] == half[None, :], strength, -strength)
-
-
-__all__ = ["additive", "all_pairs", "blocks", "by_size", "design", "table"]

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cotrain.affinity.design import balanced_subsets
+from cotrain.affinity.design import of_all_sizes
 from cotrain.affinity.surrogates.gain_process import GainProcess
 from cotrain.affinity.surrogates.observations import Points
 from cotrain.seeding import derive
@@ -32,12 +32,7 @@ def first_subsets(tasks: Sequence[str], count: int, seed: int) -> NDArray[np.boo
     >>> first_subsets(list("abcdef"), 8, seed=0).sum(axis=1).tolist()
     [2, 2, 3, 3, 4, 4, 5, 5]
     """
-    sizes = np.linspace(2, largest(len(tasks)), count).round().astype(int)
-    parts = [
-        balanced_subsets(tasks, size=int(size), count=int(number), seed=seed)
-        for size, number in zip(*np.unique(sizes, return_counts=True), strict=True)
-    ]
-    return np.concatenate(parts)
+    return of_all_sizes(tasks, 2, largest(len(tasks)), count=count, seed=seed)
 
 
 def most_telling(model: GainProcess, count: int, seed: int) -> NDArray[np.bool_]:
