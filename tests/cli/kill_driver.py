@@ -1,10 +1,11 @@
 """Runs ``cotrain run`` again and again in forks of one process, killing some: torch is imported and warmed up once.
 
 ``python kill_driver.py DATA FOLDER SEED...`` leaves FOLDER/whole from a run nobody touched and, for every SEED, a
-folder whose run was killed at a random moment (one in each part of the run) and run again, with notes of what was
-finished at the kill.
+folder whose run was killed at a random moment and run again, with notes of what was finished at the kill. A moment is
+told in files that the run has finished, so the moments are spread over its stages however fast the machine is.
 """
 
+import itertools
 import json
 import os
 import random
@@ -12,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
@@ -36,33 +38,68 @@ class QuickGradTAG(GradTAG):
     strength: float | None = 1e-3
 
 
-def run(data: str, folder: Path, *, kill_after: float | None = None) -> float:
-    """Run in a fork, kill it once it has worked for some seconds of processor time; return how long it worked."""
+@dataclass(frozen=True)
+class Moment:
+    """Some processor time after a run has finished that many files, or when it finishes the next."""
+
+    files: int
+    seconds: float
+
+    def finished(self, files: int) -> None:
+        """Take note of the number of finished files; die where it is time."""
+        if files == self.files:
+            threading.Thread(target=_die, args=[time.process_time() + self.seconds], daemon=True).start()
+        elif files > self.files:
+            _die(0.0)
+
+
+def run(data: str, folder: Path, finished: Callable[[int], None]) -> int:
+    """Run in a fork that calls ``finished`` at its start and after every file; return the exit status."""
     child = os.fork()
     if not child:
         _redirect(folder.with_suffix(".log"))
-        if kill_after is not None:
-            threading.Thread(target=_die, args=[kill_after], daemon=True).start()
+        _watch(finished)
         os._exit(main(["run", data, "--out", str(folder), *OPTIONS]))
-    _, status, usage = os.wait4(child, 0)
-    if kill_after is None and status:
+    return os.waitpid(child, 0)[1]
+
+
+def to_its_end(data: str, folder: Path) -> list[float]:
+    """Run to the end; return the processor time at which it began and at which each file was finished."""
+    times = folder.with_suffix(".times")
+    times.write_text("")
+    with times.open("a", buffering=1) as stream:
+        status = run(data, folder, lambda _: print(time.process_time(), file=stream))
+    if status:
         raise SystemExit(f"the run in {folder} failed: {folder.with_suffix('.log').read_text()}")
-    return usage.ru_utime + usage.ru_stime
+    return [float(line) for line in times.read_text().split()]
 
 
-def killed_and_resumed(data: str, folder: Path, kill_after: float) -> None:
+def killed_and_resumed(data: str, folder: Path, moment: Moment) -> None:
     """Kill one run, note what it had finished, bring it to its end."""
-    run(data, folder, kill_after=kill_after)
+    run(data, folder, moment.finished)
     finished = {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
     stages = folder / "stages.json"
     noted = list(json.loads(stages.read_text())) if stages.exists() else []
     folder.with_suffix(".json").write_text(json.dumps({"files": finished, "stages": noted}))
-    run(data, folder)
+    to_its_end(data, folder)
 
 
-def _die(seconds: float) -> None:
-    """Kill this process without warning; processor time does not depend on what else the machine does."""
-    while time.process_time() < seconds:
+def _watch(finished: Callable[[int], None]) -> None:
+    """Have every file that takes its final name counted; this process is a fork, so nothing is put back."""
+    replace, number = Path.replace, itertools.count(1)
+
+    def counted(self: Path, target: Path) -> Path:
+        found = replace(self, target)
+        finished(next(number))
+        return found
+
+    Path.replace = counted  # type: ignore[assignment,method-assign]
+    finished(0)
+
+
+def _die(process_time: float) -> None:
+    """Kill this process without warning once it has worked that long, whatever else the machine does."""
+    while time.process_time() < process_time:
         time.sleep(0.001)
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -83,7 +120,9 @@ if __name__ == "__main__":
     data, root, seeds = sys.argv[1], Path(sys.argv[2]), sys.argv[3:]
     with patch.dict(ESTIMATORS, {GradTAG.name: QuickGradTAG}), patch.object(api, "report", _plain_page):
         main(["run", data, "--out", str(root / "warm"), "--quiet", *OPTIONS])
-        seconds = run(data, root / "whole")
+        times = to_its_end(data, root / "whole")
         for number, seed in enumerate(seeds):
-            share = (number + random.Random(seed).random()) / len(seeds)
-            killed_and_resumed(data, root / seed, seconds * share)
+            part, share = divmod((number + random.Random(seed).random()) / len(seeds) * (len(times) - 1), 1)
+            last = int(part)
+            moment = Moment(last, share * (times[last + 1] - times[last]))
+            killed_and_resumed(data, root / seed, moment)
