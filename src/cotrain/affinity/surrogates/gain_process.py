@@ -110,7 +110,7 @@ class GainProcess:
         return self.settings.strengths(tuple(self.scores))
 
     def predict(self, mask: NDArray[np.bool_]) -> Prediction:
-        """Return expected gains and their standard errors; a single further training scatters by its noise too.
+        """Return expected gains and their standard errors, without the noise that a single further training has.
 
         1.96 standard errors are a 95 % interval: they are widened for strengths that were learned from few networks.
         """
@@ -118,12 +118,6 @@ class GainProcess:
         gain = self.observations.gain(benefit)
         slope = 1.0 - gain if self.observations.is_logarithm else np.ones_like(gain)
         return Prediction(_spread(mask, gain), _spread(mask, error * slope))
-
-    def noise(self, mask: NDArray[np.bool_]) -> Floats:
-        """Return the standard deviation of the gain of one further training ``(subsets, tasks)``, around its mean."""
-        points = Points.of(mask)
-        slope = 1.0 - self.predict(mask).gain[mask] if self.observations.is_logarithm else 1.0
-        return _spread(mask, self.settings.noise(points).sqrt().numpy() * slope)
 
     def covariance(self, rows: Points, columns: Points) -> Tensor:
         """Return the prior covariance of benefits ``(rows, columns)``."""
