@@ -16,11 +16,8 @@ from cotrain.affinity.surrogates.gain_model import Floats
 from cotrain.affinity.surrogates.observations import Observations, Points
 from cotrain.seeding import derive
 
-_EXPECTED = {
-    "company": 0.3, "own company": 0.2, "number": 0.3, "own number": 0.1, "source": 0.1, "pair": 0.05, "mutual": 0.05,
-    "company on these rows": 0.05, "number on these rows": 0.05, "pair on these rows": 0.02,
-}  # fmt: skip
-"""Prior medians of the parts' variances, as shares of the variance of what was observed."""
+_EXPECTED = (0.3, 0.2, 0.3, 0.1, 0.1, 0.05, 0.05, 0.05, 0.05, 0.02)
+"""Prior medians of the variances of ``PARTS``, in their order, as shares of the variance of what was observed."""
 _SCORE = 0.05
 _NOISES = {"noise of a network": 0.05, "noise of a seed": 0.05, "noise of a task": 0.1, "noise of rows": 0.02}
 """What a training's losses share over its tasks, what a task's share over trainings of one seed, a training's own noise
@@ -137,7 +134,7 @@ def most_likely(observations: Observations, scores: Mapping[str, Floats], tasks:
 
 def _prior(observations: Observations, scores: int, tasks: int) -> tuple[Tensor, Tensor]:
     """Return prior medians and standard deviations of all settings."""
-    variances = [*_EXPECTED.values(), *[_SCORE] * scores, *_NOISES.values()]
+    variances = [*_EXPECTED, *[_SCORE] * scores, *_NOISES.values()]
     company = observations.benefit[observations.points.partners.any(axis=1)]
     scale = float(np.sqrt(np.mean(company**2))) if len(company) else 0.0
     median = [*np.log(variances), 0.0, np.log(scale or 1.0), *[0.0] * (2 * tasks)]
