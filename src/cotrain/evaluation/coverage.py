@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import stats
 
 from cotrain.affinity.affinity import Affinity
 from cotrain.affinity.subset_losses import SubsetLosses
-
-Z95 = 1.959963984540054
+from cotrain.evaluation.intervals import CONFIDENCE
 
 
 def interval_coverage(affinity: Affinity, truth: SubsetLosses) -> float:
@@ -28,6 +28,6 @@ def interval_coverage(affinity: Affinity, truth: SubsetLosses) -> float:
     gain, error = affinity.predict(truth.mask)
     own = truth.gain_error()
     alone = np.fmax.reduce(np.where((truth.sizes == 1)[:, None], own, np.nan), axis=0)
-    bound = Z95 * np.sqrt(error**2 + own**2 + alone**2)
+    bound = stats.norm.ppf((1 + CONFIDENCE) / 2) * np.sqrt(error**2 + own**2 + alone**2)
     known = truth.mask & (truth.sizes > 1)[:, None] & np.isfinite(bound) & np.isfinite(gain)
     return float((np.abs(gain - truth.gain()) <= bound)[known].mean()) if known.any() else float("nan")
