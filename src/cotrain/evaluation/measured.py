@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from cotrain import checks, files
 from cotrain.affinity.subset_losses import SubsetLosses
 from cotrain.cost import Cost
-from cotrain.problem.problem import Split
 from cotrain.training.fit import Fit
 from cotrain.training.trainer import Trainer
 
@@ -103,8 +102,7 @@ def measure_subsets(trainer: Trainer, mask: NDArray[np.bool_], *, seeds: Sequenc
 
 def _enter(found: Measured, place: tuple[np.intp, ...], trainer: Trainer, fit: Fit) -> None:
     columns = [found.tasks.index(name) for name in fit.subset]
-    splits: tuple[Split, ...] = ("validation", "test")
-    validation, test = (trainer.evaluate(fit, split) for split in splits)
-    found.validation_loss[place][columns] = validation.loss
+    test = trainer.evaluate(fit, "test")
+    found.validation_loss[place][columns] = fit.validation_loss
     found.test_loss[place][columns] = test.loss
     found.test_metric[place][columns] = test.metric
