@@ -76,13 +76,16 @@ def test_measured_pairs_are_what_training_them_gives() -> None:
     assert found.to_frame().loc["a1", "a2"] == pytest.approx(1.0 - pair / alone, abs=1e-4)
 
 
-def test_prior_knowledge_is_a_feature_and_harmless_where_it_is_wrong() -> None:
-    problem = problem_of(FAMILIES)
-    names = problem.names
-    links = Given.links(names, must_link=[names[:3], names[3:]])
+def test_prior_knowledge_is_a_feature_in_the_order_of_the_model() -> None:
+    problem = problem_of(FAMILIES[::-1])
+    names = sorted(problem.names)
+    links = Given.links(problem.names, must_link=[names[:3]], cannot_link=[(names[0], names[5])])
     found = Calibrated(trainings=14, scores=(links,)).estimate(problem, Trainer(problem))
     assert isinstance(found.model, GainProcess)
-    assert found.model.strengths["given"] > 0
+    assert found.model.tasks == tuple(names)
+    score = found.model.scores["given"]
+    assert score[0, 1] == score[2, 0] == score.max()
+    assert score[0, 5] == score[5, 0] == score.min()
     assert found.cost.trainings == 14
 
 
