@@ -41,7 +41,7 @@ def problem_of(name: str) -> Problem:
     """Return one of the data sets as a problem: tox21 with a fifth of its training rows, frequent labels only."""
     path = DATA / f"{FILES[name]}.npz"
     problem = Problem.from_npz(path, targets=_frequent(path) if name == "blogcatalog" else None, unusable="drop")
-    return _thinned(problem, 5) if name == "tox21" else problem
+    return thinned(problem, 5) if name == "tox21" else problem
 
 
 def _frequent(path: Path, positives: int = 100) -> list[str]:
@@ -51,7 +51,8 @@ def _frequent(path: Path, positives: int = 100) -> list[str]:
         return [str(name) for name in archive["tasks"][frequent]]
 
 
-def _thinned(problem: Problem, share: int) -> Problem:
+def thinned(problem: Problem, share: int) -> Problem:
+    """Return the problem with one in ``share`` of its training rows, drawn at random."""
     rows = problem.splits["train"]
     order = torch.from_numpy(np.random.default_rng(derive(0, "thin")).permutation(len(rows)))
     return replace(problem, splits={**problem.splits, "train": rows.take(order[: len(rows) // share].sort().values)})

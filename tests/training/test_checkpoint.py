@@ -7,42 +7,21 @@ import torch
 
 from cotrain.errors import InputError, MismatchError
 from cotrain.problem.problem import Problem
-from cotrain.training.checkpoint import Checkpoint
 from cotrain.training.subset_data import batches
 from cotrain.training.trainer import Trainer
 
 from .damage import DAMAGES
+from .interrupted import interrupted
 from .problems import MIXED, QUICK, identical, problem_for
 
 SUBSET = ("a", "b", "c")
 LONG = replace(QUICK, epochs=9, patience=9)
 
 
-class InterruptedTrainingError(Exception):
-    pass
-
-
-def interrupt_after(writings: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stop the process, as it were, right after the checkpoint was written so many times."""
-    save, count = Checkpoint.save, 0
-
-    def counted(self: Checkpoint, run: object) -> None:
-        nonlocal count
-        save(self, run)  # type: ignore[arg-type]
-        count += 1
-        if count == writings:
-            raise InterruptedTrainingError
-
-    monkeypatch.setattr(Checkpoint, "save", counted)
-    monkeypatch.setattr("cotrain.training.checkpoint.MOST_OF_THE_TIME", 0)
-
-
 def checkpoint_of(problem: Problem, folder: Path, monkeypatch: pytest.MonkeyPatch, *, writings: int = 2) -> Path:
     trainer = Trainer(problem, folder=folder, checkpoint_seconds=0)
-    with monkeypatch.context() as patch:
-        interrupt_after(writings, patch)
-        with pytest.raises(InterruptedTrainingError):
-            trainer.fit(SUBSET)
+    with interrupted(monkeypatch, writings=writings):
+        trainer.fit(SUBSET)
     return next((folder / "checkpoints").iterdir())
 
 

@@ -32,6 +32,7 @@ AGGREGATIONS = (
     "bayes-agg",
     "selective",
 )
+PRECISIONS = ("float32", "bfloat16", "float16")
 SCHEDULES = ("constant", "cosine", "exponential", "step", "plateau")
 
 
@@ -88,7 +89,8 @@ class TrainingOptions:
     clip_norm
         Longer gradients are shortened to this norm; 0 leaves all as they are.
     precision
-        ``"float32"``, or ``"bfloat16"`` for torch's automatic mixed precision.
+        ``"float32"``, or ``"bfloat16"`` or ``"float16"`` for torch's automatic mixed precision. The latter scales
+        gradients, and so goes with plain ``weighting`` and ``aggregation`` only.
     schedule
         How the learning rate changes from epoch to epoch: one of :data:`SCHEDULES`, or a function that makes one of
         torch's schedulers for an optimizer.
@@ -108,7 +110,7 @@ class TrainingOptions:
     weighting: str = "equal"
     aggregation: str | nn.Module = "mean"
     clip_norm: float = 0.0
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
     schedule: str | Callable[[Optimizer], LRScheduler] = "constant"
 
     def __post_init__(self) -> None:
@@ -118,9 +120,14 @@ class TrainingOptions:
         for name in ("batch_size", "epochs", "patience"):
             checks.at_least(name, getattr(self, name), 1)
         checks.one_of("weighting", self.weighting, WEIGHTINGS)
-        checks.one_of("precision", self.precision, ("float32", "bfloat16"))
+        checks.one_of("precision", self.precision, PRECISIONS)
         _named_or("aggregation", self.aggregation, AGGREGATIONS, isinstance(self.aggregation, nn.Module))
         _named_or("schedule", self.schedule, SCHEDULES, callable(self.schedule))
+        if self.precision == "float16" and (self.weighting, self.aggregation) != ("equal", "mean"):
+            raise InputError(
+                "`precision` 'float16' goes with `weighting` 'equal' and `aggregation` 'mean' only. "
+                f"Found '{self.weighting}' and '{self.aggregation}': choose 'bfloat16'."
+            )
 
     @property
     def plain(self) -> bool:

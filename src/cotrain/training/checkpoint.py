@@ -30,6 +30,19 @@ class Resumable(Protocol):
         ...
 
 
+class Stage(Resumable, Protocol):
+    """A resumable training that goes on bit by bit until it is finished."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        ...
+
+    def advance(self) -> None:
+        """Train a bit: what an interruption may cost."""
+        ...
+
+
 class Checkpoint:
     """The file of one training under way. Resumed from it, training ends as if it had never been interrupted.
 
@@ -71,3 +84,17 @@ class Checkpoint:
     def discard(self) -> None:
         """Delete the file, if there is one."""
         self.path.unlink(missing_ok=True)
+
+
+def complete(stage: Stage, checkpoint: Checkpoint | None) -> None:
+    """Train a stage to its end, from its checkpoint if there is one; its last state is kept there."""
+    if checkpoint is not None and (state := checkpoint.load()) is not None:
+        stage.restore(state)
+    if stage.finished:
+        return
+    while not stage.finished:
+        stage.advance()
+        if checkpoint is not None and not stage.finished:
+            checkpoint.save_when_due(stage)
+    if checkpoint is not None:
+        checkpoint.save(stage)

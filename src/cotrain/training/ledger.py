@@ -27,7 +27,8 @@ class Ledger:
     """Finished fits of one problem, one file each in ``fits``; trainings under way likewise in ``checkpoints``.
 
     A file states the problem's data and options, the network's structure and its untrained weights. A file of another
-    problem or network is refused by name, never recalled.
+    problem or network is refused by name, never recalled. What was trained by another ``method`` than the ordinary one,
+    described by its parameters, has files of its own.
 
     Parameters
     ----------
@@ -41,10 +42,10 @@ class Ledger:
         self.folder = folder
         self.problem = problem
 
-    def recall(self, subset: Subset, seed: int, untrained: nn.Module) -> Fit | None:
+    def recall(self, subset: Subset, seed: int, untrained: nn.Module, *, method: str = "") -> Fit | None:
         """Return a finished fit, its weights put into ``untrained``; None when it is not finished."""
         expected = {"kind": "fit", **self.origin(subset, seed, untrained)}
-        found = load_tensors(self.path(subset, seed), expected)
+        found = load_tensors(self.path(subset, seed, method=method), expected)
         if found is None:
             return None
         header, tensors = found
@@ -60,12 +61,12 @@ class Ledger:
             cost=Cost(**header["cost"]),
         )
 
-    def record(self, fit: Fit, origin: Mapping[str, Any]) -> None:
+    def record(self, fit: Fit, origin: Mapping[str, Any], *, method: str = "") -> None:
         """Keep a finished fit; ``origin`` as :meth:`origin` gave it for the untrained network."""
         header = {"kind": "fit", **origin, "steps": fit.steps, "converged": fit.converged, "cost": fit.cost.to_dict()}
         arrays = {"validation_loss": torch.from_numpy(fit.validation_loss), "curve": torch.from_numpy(fit.curve)}
         tensors = prefixed("network.", fit.network.state_dict()) | arrays
-        save_tensors(self.path(fit.subset, fit.seed), header, tensors)
+        save_tensors(self.path(fit.subset, fit.seed, method=method), header, tensors)
 
     def origin(self, subset: Subset, seed: int, untrained: nn.Module) -> dict[str, Any]:
         """Return what a stored result depends on, as plain values."""
@@ -76,18 +77,18 @@ class Ledger:
             "network": network_digest(untrained),
         }
 
-    def path(self, subset: Subset, seed: int) -> Path:
+    def path(self, subset: Subset, seed: int, *, method: str = "") -> Path:
         """Return the file of one fit."""
-        return self._file("fits", [[list(subset), seed]])
+        return self._file("fits", [[list(subset), seed]], method)
 
-    def checkpoint(self, jobs: Sequence[Job], untrained: nn.Module, *, every: float) -> Checkpoint:
+    def checkpoint(self, jobs: Sequence[Job], untrained: nn.Module, *, every: float, method: str = "") -> Checkpoint:
         """Return the checkpoint of jobs that train together, or of a single one."""
         listed = [[list(subset), seed] for subset, seed in jobs]
         origin = {"jobs": listed, "problem": self.problem.fingerprint, "network": network_digest(untrained)}
-        return Checkpoint(self._file("checkpoints", listed), origin, every=every)
+        return Checkpoint(self._file("checkpoints", listed, method), origin, every=every)
 
-    def _file(self, room: str, jobs: list[list[object]]) -> Path:
-        name = hashlib.sha256(json.dumps(jobs).encode()).hexdigest()[:24]
+    def _file(self, room: str, jobs: list[list[object]], method: str) -> Path:
+        name = hashlib.sha256((json.dumps(jobs) + method).encode()).hexdigest()[:24]
         return self.folder / room / f"{name}.safetensors"
 
 

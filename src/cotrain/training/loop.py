@@ -14,12 +14,12 @@ from cotrain.problem.options import TrainingOptions
 from cotrain.problem.rows import Rows
 from cotrain.problem.task import Subset
 from cotrain.seeding import seeded
-from cotrain.training.autocast import Autocast
 from cotrain.training.callbacks import Audience, Callback
 from cotrain.training.evaluation import mean_losses
 from cotrain.training.fit import Fit
 from cotrain.training.flops import flops_per_row
 from cotrain.training.history import History, refuse_divergence
+from cotrain.training.precision import descend, mixed
 from cotrain.training.run import Run
 from cotrain.training.schedule import advance
 from cotrain.training.subset_data import SubsetData, batches, steps_per_epoch
@@ -109,10 +109,7 @@ def _train_epoch(run: Run, data: SubsetData, options: TrainingOptions, audience:
 
 
 def _step(run: Run, data: SubsetData, batch: Rows, options: TrainingOptions) -> Tensor:
-    network = Autocast(run.network) if options.precision == "bfloat16" else run.network
     run.optimizer.zero_grad()
-    loss: Tensor = run.backward(network, data, batch)
-    if options.clip_norm:
-        nn.utils.clip_grad_norm_(run.network.parameters(), options.clip_norm)
-    run.optimizer.step()
+    loss: Tensor = run.backward(mixed(run.network, options, run.scaler), data, batch)
+    descend(run.optimizer, options, run.scaler)
     return loss

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,16 +15,14 @@ from cotrain.problem.task import Subset
 from cotrain.seeding import seeded
 from cotrain.training.balancing.choice import backward_of
 from cotrain.training.callbacks import Callback
-from cotrain.training.checkpoint import Checkpoint
+from cotrain.training.checkpoint import Checkpoint, Stage, complete
 from cotrain.training.ensemble_plan import EnsemblePlan, plan_ensembles
 from cotrain.training.evaluation import Evaluation, evaluate
 from cotrain.training.fit import Fit
 from cotrain.training.ledger import Ledger
 from cotrain.training.loop import train
-from cotrain.training.optimizer import optimizer_of
 from cotrain.training.progress import Progress, Silence
 from cotrain.training.run import Run
-from cotrain.training.schedule import scheduler_of
 from cotrain.training.subset_data import SubsetData, trainable
 from cotrain.training.untrained import Job, untrained
 
@@ -119,7 +117,7 @@ class Trainer:
         network = untrained(self.problem, job, self.device)
         if callbacks:
             return self._told(self._train(self._run(job, network), callbacks))
-        return self._told(self._recalled(job, network) or self._trained(job, network))
+        return self.finish(job, network, lambda: self._run(job, network))
 
     def fit_many(self, jobs: Iterable[Job]) -> Iterator[Fit]:
         """Train one network for each (subset, seed) and return the fits in order.
@@ -145,34 +143,65 @@ class Trainer:
                 fits = self._fit_together(plan, chunk)
                 yield from (fits[job] for job in chunk)
 
+    def finish(self, job: Job, network: nn.Module, begin: Callable[[], Run], *, method: str = "") -> Fit:
+        """Recall a training, or begin it (or go on where it was interrupted) and end it.
+
+        Parameters
+        ----------
+        job
+            Its subset and seed, known to be trainable.
+        network
+            What ``begin`` trains, as it is before.
+        begin
+            Prepares the training.
+        method
+            How it trains, with all its parameters, where that is not how :meth:`fit` does.
+        """
+        return self._told(self._recalled(job, network, method) or self._trained(job, network, begin, method))
+
+    def complete(self, stage: Stage, job: Job, network: nn.Module, *, method: str) -> None:
+        """Train a stage of a training to its end; in a folder, its last state is kept and recalled.
+
+        Parameters
+        ----------
+        stage
+            As it is at its beginning.
+        job, network, method
+            As in :meth:`finish`.
+        """
+        complete(stage, self._checkpoint(job, network, method))
+
     def evaluate(self, fit: Fit, split: Split) -> Evaluation:
         """Return mean losses and metrics of each task over its observed rows of ``split``."""
         rows = self.problem.rows_of(fit.subset, split).to(self.device)
         return evaluate(fit.network, self.problem.tasks_of(fit.subset), rows)
 
-    def _recalled(self, job: Job, network: nn.Module) -> Fit | None:
-        return None if self._ledger is None else self._ledger.recall(*job, network)
+    def _recalled(self, job: Job, network: nn.Module, method: str = "") -> Fit | None:
+        return None if self._ledger is None else self._ledger.recall(*job, network, method=method)
 
-    def _trained(self, job: Job, network: nn.Module) -> Fit:
-        run = self._run(job, network)
+    def _trained(self, job: Job, network: nn.Module, begin: Callable[[], Run], method: str) -> Fit:
         if self._ledger is None:
-            return self._train(run)
+            return self._train(begin())
         origin = self._ledger.origin(*job, network)
-        checkpoint = self._ledger.checkpoint([job], network, every=self.checkpoint_seconds)
+        checkpoint = self._ledger.checkpoint([job], network, every=self.checkpoint_seconds, method=method)
+        run = begin()
         if (state := checkpoint.load()) is not None:
             run.restore(state)
         fit = self._train(run, [_Keep(checkpoint)] if run.backward.resumable else ())
-        self._ledger.record(fit, origin)
+        self._ledger.record(fit, origin, method=method)
         checkpoint.discard()
         return fit
+
+    def _checkpoint(self, job: Job, network: nn.Module, method: str) -> Checkpoint | None:
+        if self._ledger is None:
+            return None
+        return self._ledger.checkpoint([job], network, every=self.checkpoint_seconds, method=method)
 
     def _run(self, job: Job, network: nn.Module) -> Run:
         options = self.problem.training
         with seeded(job[1], "balancing"):
             backward = backward_of(network, self._data(job[0]), options)
-        optimizer = optimizer_of(network.parameters(), options, backward.parameters())
-        backward.attach(optimizer)
-        return Run(*job, network, optimizer, backward, scheduler_of(optimizer, options))
+        return Run.of(job, network, options, backward)
 
     def _train(self, run: Run, callbacks: Sequence[Callback] = ()) -> Fit:
         return train(run, self._data(run.subset), self.problem.training, [*callbacks, *self.watchers])

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.training.interrupted import interrupted
 from tests.training.problems import MIXED, QUICK, identical, problem_for
 from torch import Tensor, nn
 from torchjd.aggregation import CAGrad, GradVac, Mean
@@ -17,7 +18,6 @@ from cotrain.problem.task import Task
 from cotrain.training.balancing.choice import backward_of
 from cotrain.training.balancing.jacobian import JacobianBackward
 from cotrain.training.callbacks import Callback
-from cotrain.training.checkpoint import Checkpoint
 from cotrain.training.ensemble_plan import plan_ensembles
 from cotrain.training.run import Run
 from cotrain.training.subset_data import SubsetData
@@ -151,6 +151,7 @@ BEYOND = [
     {"aggregation": "pcgrad"},
     {"clip_norm": 1.0},
     {"precision": "bfloat16"},
+    {"precision": "float16"},
     {"schedule": "cosine"},
 ]
 
@@ -188,33 +189,13 @@ def test_schedules_change_the_rate_as_they_say() -> None:
     assert own == [0.5] * 10
 
 
-class InterruptedTrainingError(Exception):
-    pass
-
-
-def interrupted(problem: Problem, folder: Path, monkeypatch: pytest.MonkeyPatch, *, epochs: int) -> None:
-    save, count = Checkpoint.save, 0
-
-    def counted(self: Checkpoint, run: Any) -> None:
-        nonlocal count
-        save(self, run)
-        count += 1
-        if count == epochs:
-            raise InterruptedTrainingError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoint, "save", counted)
-        patch.setattr("cotrain.training.checkpoint.MOST_OF_THE_TIME", 0)
-        with pytest.raises(InterruptedTrainingError):
-            Trainer(problem, folder=folder, checkpoint_seconds=0).fit(SUBSET)
-
-
 RESUMED: Sequence[dict[str, Any]] = (
     {"weighting": "uncertainty", "schedule": "plateau", "clip_norm": 0.5},
     {"weighting": "gradnorm", "schedule": "cosine"},
     {"weighting": "random", "aggregation": "pcgrad", "schedule": "step"},
     {"aggregation": "selective", "schedule": "plateau"},
     {"aggregation": "wpcgrad", "schedule": "exponential", "precision": "bfloat16"},
+    {"precision": "float16", "clip_norm": 1.0},
 )
 
 
@@ -223,7 +204,8 @@ def test_a_resumed_training_ends_bit_identical(
     options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     problem = problem_for(dropout=0.2, training=replace(QUICK, epochs=7, patience=4, **options))
-    interrupted(problem, tmp_path, monkeypatch, epochs=4)
+    with interrupted(monkeypatch, writings=4):
+        Trainer(problem, folder=tmp_path, checkpoint_seconds=0).fit(SUBSET)
     assert identical(Trainer(problem, folder=tmp_path).fit(SUBSET), Trainer(problem).fit(SUBSET))
 
 

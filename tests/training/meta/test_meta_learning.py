@@ -11,6 +11,7 @@ from cotrain.problem.problem import SPLITS, Problem, Split
 from cotrain.problem.rows import Rows
 from cotrain.problem.task import Task
 from cotrain.training.meta.meta_learning import MetaLearning, episode_loss
+from cotrain.training.trainer import Trainer
 
 TASK = Task("a", "regression")
 
@@ -49,7 +50,7 @@ def test_the_outer_gradient_by_hand(method: str, expected: float, monkeypatch: p
     monkeypatch.setattr(meta_learning, "draw", lambda *_, **__: Episode(SUPPORT, QUERY))
     network = Slope(1.0)
     learner = MetaLearning(method, inner_rate=0.1, inner_steps=1)  # type: ignore[arg-type]
-    learner._learn(network, sines(), TASK, 0, 0, 1)
+    learner.learn(network, sines(), TASK, seed=0, step=0, share=1.0)
     assert network.weight.grad is not None
     assert network.weight.grad.item() == pytest.approx(expected, rel=1e-5)
 
@@ -73,18 +74,18 @@ GROUP = ("t0", "t1", "t2", "t4", "t5")
 @pytest.mark.parametrize("method", ["maml", "fomaml", "reptile"])
 def test_a_task_that_was_not_seen_adapts_better_than_from_anywhere(method: str) -> None:
     learner = MetaLearning(method, shots=10, steps=120, inner_steps=3, inner_rate=0.05)  # type: ignore[arg-type]
-    learned, fresh = (replace(learner, steps=steps).fit(sines(), GROUP) for steps in (120, 1))
+    learned, fresh = (replace(learner, steps=steps).fit(Trainer(sines()), GROUP) for steps in (120, 1))
     assert learned.judge("t3").mean() < 0.8 * fresh.judge("t3").mean()
     assert np.array_equal(learned.judge("t3"), learned.judge("t3"))
 
 
 def test_what_cannot_be_learned_is_refused() -> None:
     with pytest.raises(InputError, match="`shots`"):
-        MetaLearning(shots=100, queries=100).fit(sines(), GROUP)
+        MetaLearning(shots=100, queries=100).fit(Trainer(sines()), GROUP)
     with pytest.raises(InputError, match="`method`"):
         MetaLearning("anil")  # type: ignore[arg-type]
     mixed = replace(sines(), tasks=(Task("t0"), *sines().tasks[1:]))
     with pytest.raises(InputError, match="`group`"):
-        MetaLearning(steps=1).fit(mixed, ("t0", "t1"))
+        MetaLearning(steps=1).fit(Trainer(mixed), ("t0", "t1"))
     with pytest.raises(DivergedError):
-        MetaLearning(inner_rate=1e8, inner_steps=9, steps=3).fit(sines(), GROUP)
+        MetaLearning(inner_rate=1e8, inner_steps=9, steps=3).fit(Trainer(sines()), GROUP)

@@ -19,6 +19,10 @@ class Episode:
     support: Rows
     query: Rows
 
+    def to(self, device: torch.device) -> Episode:
+        """Return it on a device."""
+        return Episode(self.support.to(device), self.query.to(device))
+
 
 def draw(problem: Problem, task: str, split: Split, *, shots: int, queries: int, seed: int, number: int) -> Episode:
     """Return one random episode of a task: the same for the same seed and number.

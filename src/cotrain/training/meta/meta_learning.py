@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,9 +18,15 @@ from cotrain.problem.problem import Problem
 from cotrain.problem.rows import Rows
 from cotrain.problem.task import Subset, Task
 from cotrain.seeding import seeded
+from cotrain.training.callbacks import Audience
+from cotrain.training.checkpoint import State
 from cotrain.training.history import refuse_divergence
 from cotrain.training.meta.episodes import draw
-from cotrain.training.subset_data import trainable
+from cotrain.training.precision import descend, mixed
+from cotrain.training.run import Run
+from cotrain.training.schedule import advance, scheduler_of
+from cotrain.training.subset_data import SubsetData, trainable
+from cotrain.training.trainer import Trainer
 
 Weights = Mapping[str, Tensor]
 
@@ -50,8 +56,8 @@ class MetaLearning:
     Examples
     --------
     >>> from cotrain.problem.demo import digits
-    >>> problem = digits()
-    >>> learned = MetaLearning("fomaml", steps=2).fit(problem, ("even", "prime"))
+    >>> trainer = Trainer(digits())
+    >>> learned = MetaLearning("fomaml", steps=2).fit(trainer, ("even", "prime"))
     >>> learned.judge("loop", episodes=2).shape
     (2,)
     """
@@ -71,8 +77,20 @@ class MetaLearning:
         for name in ("inner_rate", "rate"):
             checks.at_least(name, getattr(self, name), 0.0)
 
-    def fit(self, problem: Problem, group: Sequence[str], *, seed: int = 0) -> MetaLearned:
+    def fit(self, trainer: Trainer, group: Sequence[str], *, seed: int = 0) -> MetaLearned:
         """Learn initial weights from training rows of the group's tasks.
+
+        Of the problem's options, ``clip_norm``, ``precision`` (no ``"float16"``) and ``schedule`` count, each step as
+        an epoch; watchers hear of every step and of the losses after adapting.
+
+        Parameters
+        ----------
+        trainer
+            Its problem, device and watchers are used; in its folder, the training is kept and resumed.
+        group
+            Tasks of one kind.
+        seed
+            Same seed, same result.
 
         Raises
         ------
@@ -81,18 +99,15 @@ class MetaLearning:
         DivergedError
             When a loss is not finite.
         """
+        problem = trainer.problem
         chosen = trainable(problem, group)
         tasks = problem.tasks_of(chosen)
         checks.one_of("group", " and ".join(sorted({task.kind for task in tasks})), (tasks[0].kind,))
+        checks.one_of("precision", problem.training.precision, ("float32", "bfloat16"))
         with seeded(seed, "network"):
-            network = problem.build(tasks[:1]).train()
-        optimizer = torch.optim.Adam(network.parameters(), lr=self.rate)
-        for step in range(self.steps):
-            with seeded(seed, "meta", step):
-                optimizer.zero_grad()
-                losses = [self._learn(network, problem, task, seed, step, len(tasks)) for task in tasks]
-                optimizer.step()
-            refuse_divergence(chosen, step, *losses)
+            network = problem.build(tasks[:1]).train().to(trainer.device)
+        learning = _Learning(self, trainer, network, chosen, seed)
+        trainer.complete(learning, (chosen, seed), network, method=repr(self))
         return MetaLearned(problem, chosen, network, self)
 
     def adapt(self, network: nn.Module, task: Task, support: Rows, *, keep_graph: bool = False) -> Weights:
@@ -105,9 +120,11 @@ class MetaLearning:
             weights = {name: value - self.inner_rate * gradient for (name, value), gradient in moved}
         return weights
 
-    def _learn(self, network: nn.Module, problem: Problem, task: Task, seed: int, step: int, tasks: int) -> float:
-        """Add one episode's gradient to the network's; return its loss on the query rows."""
-        episode = draw(problem, task.name, "train", shots=self.shots, queries=self.queries, seed=seed, number=step)
+    def learn(self, network: nn.Module, problem: Problem, task: Task, *, seed: int, step: int, share: float) -> float:
+        """Add a share of one episode's gradient to the network's; return its loss on the query rows."""
+        device = next(network.parameters()).device
+        size = {"shots": self.shots, "queries": self.queries}
+        episode = draw(problem, task.name, "train", **size, seed=seed, number=step).to(device)
         weights = self.adapt(network, task, episode.support, keep_graph=self.method == "maml")
         loss = episode_loss(network, weights, task, episode.query)
         start = dict(network.named_parameters())
@@ -117,9 +134,44 @@ class MetaLearning:
             where = list(start.values()) if self.method == "maml" else list(weights.values())
             found = list(torch.autograd.grad(loss, where))
         for parameter, gradient in zip(start.values(), found, strict=True):
-            part = gradient / tasks
+            part = gradient * share
             parameter.grad = part if parameter.grad is None else parameter.grad + part
         return float(loss.detach())
+
+
+class _Learning:
+    """A training of initial weights, step by step; each step is an epoch of its run."""
+
+    def __init__(self, method: MetaLearning, trainer: Trainer, network: nn.Module, chosen: Subset, seed: int) -> None:
+        self._method, self._problem, self._options = method, trainer.problem, trainer.problem.training
+        optimizer = torch.optim.Adam(network.parameters(), lr=method.rate)
+        scheduler = scheduler_of(optimizer, replace(self._options, epochs=method.steps))
+        self._run = Run(chosen, seed, network, optimizer, scheduler=scheduler)
+        self._audience = Audience(trainer.watchers)
+        self._audience.before_training(self._run, SubsetData.of(self._problem, chosen, trainer.device))
+
+    @property
+    def finished(self) -> bool:
+        return len(self._run.history) >= self._method.steps
+
+    def advance(self) -> None:
+        run, step = self._run, len(self._run.history)
+        network, tasks = mixed(run.network, self._options), self._problem.tasks_of(run.subset)
+        with seeded(run.seed, "meta", step):
+            run.optimizer.zero_grad()
+            place: dict[str, Any] = {"seed": run.seed, "step": step, "share": 1 / len(tasks)}
+            losses = [self._method.learn(network, self._problem, task, **place) for task in tasks]
+            descend(run.optimizer, self._options)
+        refuse_divergence(run.subset, step, *losses)
+        run.history.add(np.array(losses))
+        advance(run.scheduler, run.history.curve[-1])
+        self._audience.after_epoch(run)
+
+    def state(self) -> State:
+        return self._run.state()
+
+    def restore(self, state: State) -> None:
+        self._run.restore(state)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,9 +198,10 @@ class MetaLearned:
     def judge(self, task: str, *, episodes: int = 20, seed: int = 0) -> NDArray[np.float64]:
         """Return the loss on query rows after adapting, for random episodes of test rows of any task of that kind."""
         own, method, losses = self.problem.tasks_of(self.problem.subset([task]))[0], self.method, []
+        device = next(self.network.parameters()).device
         for number in range(episodes):
             size = {"shots": method.shots, "queries": method.queries}
-            episode = draw(self.problem, task, "test", **size, seed=seed, number=number)
+            episode = draw(self.problem, task, "test", **size, seed=seed, number=number).to(device)
             weights = method.adapt(self.network, own, episode.support)
             losses.append(float(episode_loss(self.network, weights, own, episode.query).detach()))
         return np.array(losses)

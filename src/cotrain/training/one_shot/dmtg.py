@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from cotrain import checks
 from cotrain.cost import Cost
 from cotrain.problem.task import Subset
 from cotrain.training.fit import Fit
-from cotrain.training.loop import train
 from cotrain.training.one_shot.assignment import likeliest
 from cotrain.training.one_shot.routed import Routed
 from cotrain.training.one_shot.search import Search, SearchOptions
-from cotrain.training.optimizer import optimizer_of
 from cotrain.training.run import Run
 from cotrain.training.serving import Service
 from cotrain.training.subset_data import SubsetData, trainable
@@ -105,7 +103,7 @@ class DifferentiableGrouping:
         Parameters
         ----------
         trainer
-            Its problem, options and device are used; nothing is kept in its folder.
+            Its problem, options and device are used; in its folder, both stages are kept and resumed.
         subset
             All tasks of the problem by default.
         seed
@@ -118,21 +116,28 @@ class DifferentiableGrouping:
         DivergedError
             When a loss is not finite.
         """
-        problem, options = trainer.problem, trainer.problem.training
+        problem = trainer.problem
         chosen = trainable(problem, problem.names if subset is None else subset)
-        data = SubsetData.of(problem, chosen, trainer.device)
-        seeds = [_seed(seed, number) for number in range(self.networks)]
-        branches = [untrained(problem, (chosen, own), trainer.device) for own in seeds]
-        search, begin = Search(branches, data, options, self.search, seed), time.perf_counter()
-        search.start_from(self.start)
-        search.run()
+        search = self._searched(trainer, chosen, seed)
         found = search.log_probabilities().double().cpu().numpy()
         route = dict(zip(chosen, likeliest(found, self.least_tasks).tolist(), strict=True))
-        routed, seconds = Routed(data.tasks, branches, route), time.perf_counter() - begin
-        rest = train(Run(chosen, seed, routed, optimizer_of(routed.parameters(), options)), data, options)
-        fit = replace(rest, cost=rest.cost + Cost(search.flops, seconds), steps=rest.steps + search.steps)
-        service = Service([data.tasks] * len(routed.networks), list(routed.networks), routed.route)
+        tasks, job = problem.tasks_of(chosen), (chosen, seed)
+        routed = Routed(tasks, list(search.branches), route)
+        rest = trainer.finish(job, routed, lambda: Run.of(job, routed, problem.training), method=repr(self))
+        cost = rest.cost + Cost(search.flops, search.seconds)
+        fit = replace(rest, cost=cost, steps=rest.steps + search.steps)
+        service = Service([tasks] * len(routed.networks), list(routed.networks), routed.route)
         return OneShot(_groups(routed.route), np.exp(found), fit, service)
+
+    def _searched(self, trainer: Trainer, chosen: Subset, seed: int) -> Search:
+        problem = trainer.problem
+        seeds = [_seed(seed, number) for number in range(self.networks)]
+        branches = nn.ModuleList(untrained(problem, (chosen, own), trainer.device) for own in seeds)
+        data = SubsetData.of(problem, chosen, trainer.device)
+        search = Search(branches, data, problem.training, self.search, seed)
+        search.start_from(self.start)
+        trainer.complete(search, (chosen, seed), branches, method=f"search of {self!r}")
+        return search
 
 
 def _seed(seed: int, branch: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,10 +16,13 @@ from cotrain.problem.rows import Rows
 from cotrain.problem.task import Subset
 from cotrain.seeding import generator, seeded
 from cotrain.training.balancing.backward import task_losses, task_weights
+from cotrain.training.checkpoint import State
 from cotrain.training.flops import flops_per_row
 from cotrain.training.history import refuse_divergence
-from cotrain.training.optimizer import optimizer_of
+from cotrain.training.optimizer import optimizer_of, optimizer_state, restore_optimizer
+from cotrain.training.precision import descend, mixed, scaler_of
 from cotrain.training.subset_data import SubsetData, batches
+from cotrain.training.tensor_file import prefixed, unprefixed
 
 HEAD_START = 1.0
 """Logit of the branch that a task starts in, where groups to start from are given."""
@@ -68,7 +72,7 @@ class SearchOptions:
 
 
 class Search:
-    """Trains branches on training rows and the logits between them on validation rows.
+    """Trains branches on training rows and the logits between them on validation rows, at a constant learning rate.
 
     Parameters
     ----------
@@ -84,23 +88,24 @@ class Search:
 
     def __init__(
         self,
-        branches: Sequence[nn.Module],
+        branches: nn.ModuleList,
         data: SubsetData,
         training: TrainingOptions,
         options: SearchOptions,
         seed: int,
     ) -> None:
-        self._branches, self._data, self._training = list(branches), data, training
+        self.branches, self._data, self._training = branches, data, training
         self._options, self._seed = options, seed
         device = data.label_weights.device
         self._weights = task_weights(data)
         self.logits = torch.zeros(len(data.tasks), len(branches), device=device, requires_grad=True)
         self._open = torch.ones(len(data.tasks), len(branches), dtype=torch.bool, device=device)
         self._chooser = torch.optim.Adam([self.logits], lr=options.rate)
-        parameters = (own for branch in branches for own in branch.parameters())
-        self._optimizer = optimizer_of(parameters, training)
+        self._optimizer = optimizer_of(branches.parameters(), training)
+        self._scaler = scaler_of(training, device)
         self._flops = flops_per_row(branches[0], data, training.batch_size)
-        self.flops, self.steps = 0.0, 0
+        self.flops, self.steps, self.seconds = 0.0, 0, 0.0
+        self._epochs = 0
 
     def start_from(self, groups: Sequence[Subset]) -> None:
         """Give tasks of each group a head start in one branch."""
@@ -109,19 +114,53 @@ class Search:
             for branch, group in enumerate(groups):
                 self.logits[[names.index(name) for name in group], branch] += HEAD_START
 
-    def run(self) -> None:
-        """Search.
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are over."""
+        return self._epochs >= self._options.epochs
+
+    def advance(self) -> None:
+        """Search for an epoch.
 
         Raises
         ------
         DivergedError
             When a loss is not finite.
         """
-        for epoch in range(self._options.epochs):
-            with seeded(self._seed, "search", epoch):
-                self._epoch(epoch)
-            if epoch >= self._options.warmup:
-                self._prune()
+        start = time.perf_counter()
+        with seeded(self._seed, "search", self._epochs):
+            self._epoch(self._epochs)
+        if self._epochs >= self._options.warmup:
+            self._prune()
+        self._epochs += 1
+        self.seconds += time.perf_counter() - start
+
+    def state(self) -> State:
+        """Return all it needs to go on as if it had never been interrupted."""
+        parts = {
+            "branches.": self.branches.state_dict(),
+            "optimizer.": optimizer_state(self._optimizer),
+            "chooser.": optimizer_state(self._chooser),
+        }
+        tensors = {"logits": self.logits, "open": self._open}
+        for prefix, part in parts.items():
+            tensors |= prefixed(prefix, part)
+        counts = {name: getattr(self, name) for name in ("_epochs", "steps", "flops", "seconds")}
+        return {**counts, "scale": {} if self._scaler is None else self._scaler.state_dict()}, tensors
+
+    def restore(self, state: State) -> None:
+        """Bring a fresh search to a state."""
+        header, tensors = state
+        for name in ("_epochs", "steps", "flops", "seconds"):
+            setattr(self, name, header[name])
+        self.branches.load_state_dict(unprefixed("branches.", tensors))
+        with torch.no_grad():
+            self.logits.copy_(tensors["logits"])
+        self._open = tensors["open"].to(self._open.device)
+        restore_optimizer(self._optimizer, unprefixed("optimizer.", tensors))
+        restore_optimizer(self._chooser, unprefixed("chooser.", tensors))
+        if self._scaler is not None:
+            self._scaler.load_state_dict(header["scale"])
 
     def log_probabilities(self) -> Tensor:
         """Return ``(tasks, branches)``, very low where a choice is no longer open."""
@@ -135,7 +174,7 @@ class Search:
             self._optimizer.zero_grad()
             loss = self._loss(batch, self._choice(epoch).detach())
             torch.autograd.backward(loss)
-            self._optimizer.step()
+            descend(self._optimizer, self._training, self._scaler)
             self.steps += 1
             self.flops += len(batch) * self._flops.step * self._in_use()
             total += loss.detach()
@@ -160,10 +199,10 @@ class Search:
     def _losses(self, batch: Rows) -> Tensor:
         """Return ``(tasks, branches)``; zero for branches no longer in use."""
         used, columns = self._open.any(dim=0).tolist(), []
-        for branch, use in zip(self._branches, used, strict=True):
+        for branch, use in zip(self.branches, used, strict=True):
             if use:
-                own = task_losses(self._data, branch.train()(batch.inputs), batch.targets) * self._weights
-                columns.append(own)
+                outputs = mixed(branch.train(), self._training, self._scaler)(batch.inputs)
+                columns.append(task_losses(self._data, outputs, batch.targets) * self._weights)
             else:
                 columns.append(self._weights.new_zeros(len(self._weights)))
         return torch.stack(columns, dim=1)

@@ -15,10 +15,7 @@ from cotrain.problem.rows import Inputs, Rows
 from cotrain.problem.task import Task
 from cotrain.training.balancing.backward import Backward
 from cotrain.training.fit import Fit
-from cotrain.training.loop import train
-from cotrain.training.optimizer import optimizer_of
 from cotrain.training.run import Run
-from cotrain.training.schedule import scheduler_of
 from cotrain.training.subset_data import SubsetData, trainable
 from cotrain.training.trainer import Trainer
 from cotrain.training.untrained import untrained
@@ -90,7 +87,7 @@ class CrossLearning:
             raise InputError(f"`radius` must not be negative. Found {self.radius}.")
 
     def fit(self, trainer: Trainer, subset: Sequence[str], *, seed: int = 0) -> Fit:
-        """Train on ``subset``; nothing is kept in the trainer's folder.
+        """Train on ``subset``, or recall it from the trainer's folder.
 
         Raises
         ------
@@ -99,17 +96,19 @@ class CrossLearning:
         DivergedError
             When a loss is not finite.
         """
-        problem, options = trainer.problem, trainer.problem.training
+        problem = trainer.problem
         chosen = trainable(problem, subset)
-        data = SubsetData.of(problem, chosen, trainer.device)
         networks = [untrained(problem, ((name,), seed), trainer.device) for name in chosen]
         together = untrained(problem, (chosen, seed), trainer.device)
         shared = common(networks, together) if len(networks) > 1 else []
-        whole = OwnNetworks(data.tasks, networks)
-        optimizer = optimizer_of(whole.parameters(), options)
-        optimizer.register_step_post_hook(lambda *_: hold(shared, self.radius))
-        run = Run(chosen, seed, whole, optimizer, SummedBackward(), scheduler_of(optimizer, options))
-        return train(run, data, options)
+        whole = OwnNetworks(problem.tasks_of(chosen), networks)
+
+        def begin() -> Run:
+            run = Run.of((chosen, seed), whole, problem.training, SummedBackward())
+            run.optimizer.register_step_post_hook(lambda *_: hold(shared, self.radius))
+            return run
+
+        return trainer.finish((chosen, seed), whole, begin, method=repr(self))
 
 
 def common(networks: Sequence[nn.Module], together: nn.Module) -> list[list[nn.Parameter]]:
