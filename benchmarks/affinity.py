@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,7 @@ class Row:
     validation_pearson: float
     sign: float
     gain: float
+    validation_coverage: float
     coverage: float
     share: float
     seconds: float
@@ -99,16 +100,17 @@ def null_rows(name: str, folder: Path) -> Iterator[Row]:
     for score, other in zip(on_test.scores[1:], on_validation.scores[1:], strict=True):
         yield Row(
             name, score.predictor, 0, score.pearson, score.spearman, score.beyond_size, other.pearson, score.sign,
-            best - score.regret, float("nan"), 0.0, 0.0,
+            best - score.regret, float("nan"), float("nan"), 0.0, 0.0,
         )  # fmt: skip
     measured = Affinity(blank.tasks, blank.matrix, blank.standard_error, blank.counts, subset_losses=validation)
-    yield _row(name, "measured on validation rows", 0, measured, (validation, test), float("nan"))
+    row = _row(name, "measured on validation rows", 0, measured, (validation, test), float("nan"))
+    yield replace(row, validation_pearson=float("nan"), validation_coverage=float("nan"))
     gain = test.gain()
     for label, mask in (("all-in-one", test.mask.all(axis=1)), ("one per task", test.sizes == 1)):
-        yield Row(name, label, 0, *[float("nan")] * 5, float(np.nanmean(gain[mask])), float("nan"), 0.0, 0.0)
-    yield Row(name, "best measured", 0, *[float("nan")] * 5, best, float("nan"), float("nan"), 0.0)
+        yield Row(name, label, 0, *[float("nan")] * 5, float(np.nanmean(gain[mask])), *[float("nan")] * 2, 0.0, 0.0)
+    yield Row(name, "best measured", 0, *[float("nan")] * 5, best, *[float("nan")] * 3, 0.0)
     ceilings = (on_test.ceiling, float("nan"), float("nan"), on_validation.ceiling)
-    yield Row(name, "noise ceiling", 0, *ceilings, *[float("nan")] * 5)
+    yield Row(name, "noise ceiling", 0, *ceilings, *[float("nan")] * 6)
 
 
 def _row(
@@ -120,7 +122,7 @@ def _row(
     gain = float(np.nanmean(true_gains(affinity.predict(test.mask).gain, test, BUDGETS)))
     return Row(
         name, method, seed, mine.pearson, mine.spearman, mine.beyond_size, other.scores[0].pearson, mine.sign, gain,
-        other.coverage, share, affinity.cost.seconds,
+        other.coverage, score.coverage, share, affinity.cost.seconds,
     )  # fmt: skip
 
 
@@ -160,7 +162,8 @@ _INTRODUCTION = """Made by `python benchmarks/affinity.py ../truth`; truth by `p
 
 Correlations are within each task, across measured subsets of three tasks or more, on test rows (`validation_pearson`:
 on validation rows, seeds of the truth's own). `gain`: test gain of the networks chosen, mean over one to five networks.
-`coverage`: share of measured gains within 95 % intervals. `share`: FLOPs as a share of training all pairs with eight
+`validation_coverage`,
+`coverage`: share of measured gains on validation and on test rows within 95 % intervals. `share`: FLOPs as a share of training all pairs with eight
 seeds. Nulls know the truth's own means; the estimates do not. Empty: it does not vary within a task, or is not known.
 
 ![Correlation against cost](leaderboard.png)"""

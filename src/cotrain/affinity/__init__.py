@@ -5,6 +5,7 @@ from cotrain.affinity.base import Estimator
 from cotrain.affinity.calibrated import Calibrated
 from cotrain.affinity.cosine import GradientCosine
 from cotrain.affinity.divergence import DataDivergence
+from cotrain.affinity.dmtg import DMTG
 from cotrain.affinity.given import Given
 from cotrain.affinity.grad_tag import GradTAG
 from cotrain.affinity.influence import Influence
@@ -18,6 +19,7 @@ from cotrain.affinity.task_vectors import TaskVectors, compare_checkpoints
 from cotrain.affinity.training_dynamics import TrainingDynamics
 
 __all__ = [
+    "DMTG",
     "ESTIMATORS",
     "TAG",
     "Affinity",

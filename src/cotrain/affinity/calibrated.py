@@ -44,7 +44,7 @@ class Calibrated:
         each (larger subsets take longer), but at least ``tasks + 10``, and no more than tell some 2,500 losses.
     scores
         Cheap estimators whose affinities are features of the model. None by default: on measured truth they added
-        nothing (see the leaderboard).
+        little (see the leaderboard).
     rounds
         Rounds of training after that of single tasks.
     seeds
@@ -106,7 +106,7 @@ class Calibrated:
                 campaign.train(campaign.first(count) if number == 0 else campaign.most_telling(count))
 
     def _trainings(self, tasks: int) -> int:
-        tenth = round(0.65 * tasks * (tasks - 1) / 2)
+        tenth = round(0.58 * tasks * (tasks - 1) / 2)
         mean_size = (2 + largest(tasks)) / 2
         return self.trainings or round(min(max(tenth, tasks + 10), 10 * tasks, tasks + _OBSERVATIONS / (2 * mean_size)))
 

@@ -6,6 +6,7 @@ from cotrain.affinity.base import Estimator
 from cotrain.affinity.calibrated import Calibrated
 from cotrain.affinity.cosine import GradientCosine
 from cotrain.affinity.divergence import DataDivergence
+from cotrain.affinity.dmtg import DMTG
 from cotrain.affinity.grad_tag import GradTAG
 from cotrain.affinity.influence import Influence
 from cotrain.affinity.landscape import SampleWiseLandscape
@@ -23,6 +24,7 @@ _LISTED: tuple[type[Estimator], ...] = (
     TAG,
     GradientCosine,
     TrainingDynamics,
+    DMTG,
     Influence,
     TaskVectors,
     SampleWiseLandscape,

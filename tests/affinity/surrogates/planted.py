@@ -31,8 +31,8 @@ def additive(mask: NDArray[np.bool_], weights: Floats) -> Floats:
     return benefit
 
 
-def by_size(mask: NDArray[np.bool_], slope: float) -> Floats:
-    """Nothing matters but the number of tasks."""
+def by_size(mask: NDArray[np.bool_], slope: float | Floats) -> Floats:
+    """Nothing matters but the number of tasks, the same to all or with a slope for each."""
     return np.broadcast_to(slope * np.log(mask.sum(axis=1, keepdims=True)), mask.shape)
 
 

@@ -71,6 +71,18 @@ def test_intervals_cover_what_they_say(law: str) -> None:
     assert 0.85 <= inside / total <= 1.0
 
 
+def test_intervals_are_wider_where_two_halves_of_the_rows_tell_different_things() -> None:
+    mask, rng = design(TASKS, larger=14), np.random.default_rng(0)
+    slopes = rng.normal(scale=0.1, size=TASKS)
+    apart = rng.normal(scale=0.1, size=TASKS)
+    alike, different = (
+        [table(mask, by_size(mask, slopes + sign * difference), noise=0.02) for sign in (1, -1)]
+        for difference in (0.0 * apart, apart)
+    )
+    narrow, wide = (np.nanmean(GainProcess.fit(halves).predict(UNSEEN).standard_error) for halves in (alike, different))
+    assert wide > 2.0 * narrow
+
+
 def test_noise_shrinks_gains_towards_nothing() -> None:
     mask = design(TASKS, larger=20)
     losses = table(mask, np.zeros(mask.shape), noise=0.05)

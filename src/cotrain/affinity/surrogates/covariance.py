@@ -30,7 +30,7 @@ mutual
     what two tasks bring to each other alike;
 ... on these rows
     what is true of the validation rows at hand and would be otherwise on others: it tells losses on one part of the
-    rows apart from those on another, and is no part of what is predicted.
+    rows apart from those on another, adds nothing to what is predicted, and widens its intervals.
 """
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -110,9 +110,11 @@ class GainProcess:
         return self.settings.strengths(tuple(self.scores))
 
     def predict(self, mask: NDArray[np.bool_]) -> Prediction:
-        """Return expected gains and their standard errors, without the noise that a single further training has.
+        """Return expected gains on other rows and their standard errors, as many rows as were learned from.
 
-        1.96 standard errors are a 95 % interval: they are widened for strengths that were learned from few networks.
+        1.96 standard errors are a 95 % interval: they are widened for strengths that were learned from few networks,
+        and hold what would be otherwise on other rows where several tables told it. They are without the noise that a
+        single further training has.
         """
         benefit, error = self._posterior(Points.of(mask))
         gain = self.observations.gain(benefit)
@@ -150,6 +152,15 @@ class GainProcess:
         return float(stats.t.ppf(0.975, max(networks - 1, 2)) / stats.norm.ppf(0.975))
 
     def _variance(self, points: Points) -> Tensor:
+        """Return prior variances on average over as many other rows as were observed in all."""
+        parts = int(self.observations.points.rows.max()) + 1
+        general = self._variances(points)
+        if not parts:
+            return general
+        elsewhere = self._variances(replace(points, rows=np.full(len(points), parts)))
+        return general + (elsewhere - general) / parts
+
+    def _variances(self, points: Points) -> Tensor:
         few = [points.at(slice(start, start + 128)) for start in range(0, len(points), 128)]
         return torch.cat([self.covariance(part, part).diagonal() for part in few])
 
