@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
@@ -67,16 +68,16 @@ class Row:
     data: str
     predictor: str
     seed: int
-    pearson: float
-    spearman: float
-    beyond_size: float
-    validation_pearson: float
-    sign: float
-    gain: float
-    validation_coverage: float
-    coverage: float
-    share: float
-    seconds: float
+    pearson: float = math.nan
+    spearman: float = math.nan
+    beyond_size: float = math.nan
+    validation_pearson: float = math.nan
+    sign: float = math.nan
+    gain: float = math.nan
+    validation_coverage: float = math.nan
+    coverage: float = math.nan
+    share: float = math.nan
+    seconds: float = 0.0
 
 
 def rows_of(name: str, folder: Path, seeds: list[int], methods: Mapping[str, Estimator]) -> Iterator[Row]:
@@ -100,17 +101,16 @@ def null_rows(name: str, folder: Path) -> Iterator[Row]:
     for score, other in zip(on_test.scores[1:], on_validation.scores[1:], strict=True):
         yield Row(
             name, score.predictor, 0, score.pearson, score.spearman, score.beyond_size, other.pearson, score.sign,
-            best - score.regret, float("nan"), float("nan"), 0.0, 0.0,
+            best - score.regret, share=0.0,
         )  # fmt: skip
     measured = Affinity(blank.tasks, blank.matrix, blank.standard_error, blank.counts, subset_losses=validation)
-    row = _row(name, "measured on validation rows", 0, measured, (validation, test), float("nan"))
-    yield replace(row, validation_pearson=float("nan"), validation_coverage=float("nan"))
+    row = _row(name, "measured on validation rows", 0, measured, (validation, test), math.nan)
+    yield replace(row, validation_pearson=math.nan, validation_coverage=math.nan)
     gain = test.gain()
     for label, mask in (("all-in-one", test.mask.all(axis=1)), ("one per task", test.sizes == 1)):
-        yield Row(name, label, 0, *[float("nan")] * 5, float(np.nanmean(gain[mask])), *[float("nan")] * 2, 0.0, 0.0)
-    yield Row(name, "best measured", 0, *[float("nan")] * 5, best, *[float("nan")] * 3, 0.0)
-    ceilings = (on_test.ceiling, float("nan"), float("nan"), on_validation.ceiling)
-    yield Row(name, "noise ceiling", 0, *ceilings, *[float("nan")] * 6)
+        yield Row(name, label, 0, gain=float(np.nanmean(gain[mask])), share=0.0)
+    yield Row(name, "best measured", 0, gain=best)
+    yield Row(name, "noise ceiling", 0, pearson=on_test.ceiling, validation_pearson=on_validation.ceiling)
 
 
 def _row(
@@ -162,9 +162,9 @@ _INTRODUCTION = """Made by `python benchmarks/affinity.py ../truth`; truth by `p
 
 Correlations are within each task, across measured subsets of three tasks or more, on test rows (`validation_pearson`:
 on validation rows, seeds of the truth's own). `gain`: test gain of the networks chosen, mean over one to five networks.
-`validation_coverage`,
-`coverage`: share of measured gains on validation and on test rows within 95 % intervals. `share`: FLOPs as a share of training all pairs with eight
-seeds. Nulls know the truth's own means; the estimates do not. Empty: it does not vary within a task, or is not known.
+`validation_coverage`, `coverage`: share of measured gains on validation and on test rows within 95 % intervals.
+`share`: FLOPs as a share of training all pairs with eight seeds. Nulls know the truth's own means; the estimates do
+not. Empty: it does not vary within a task, or is not known.
 
 ![Correlation against cost](leaderboard.png)"""
 
