@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from cotrain.affinity import (
+    DMTG,
     TAG,
     Calibrated,
     DataDivergence,
@@ -17,9 +18,11 @@ from cotrain.affinity import (
     MeasuredPairs,
     MeasuredSubsets,
     SampleWiseLandscape,
+    SuccessiveHalving,
     TaskVectors,
     TrainingDynamics,
 )
+from cotrain.training.one_shot.search import SearchOptions
 
 Promise: TypeAlias = Literal[
     "permutation", "missing labels", "own rows", "mixed kinds", "one task", "many tasks", "twins", "random task"
@@ -55,6 +58,7 @@ ENTRIES = {
         Entry(Calibrated(trainings=14), cannot={"twins": NOTHING_NEW}),
         Entry(MeasuredSubsets(subsets=24), cannot={"twins": NOISE, "random task": NOISE}),
         Entry(MeasuredPairs(), cannot={"twins": NOISE, "random task": NOISE}),
+        Entry(SuccessiveHalving(subsets=24), cannot={"twins": NOISE, "random task": NOISE}),
         Entry(
             GradTAG(bases=1, projection_dim=20, meetings=4),
             {"twins": NOTHING_NEW},
@@ -63,6 +67,7 @@ ENTRIES = {
         Entry(TAG(seeds=1, every=3)),
         Entry(GradientCosine(seeds=1)),
         Entry(TrainingDynamics(seeds=1)),
+        Entry(DMTG(networks=2, seeds=2, search=SearchOptions(epochs=8, warmup=2, rate=0.1))),
         Entry(
             Influence(bases=1, projection_dim=20),
             {"twins": NOTHING_NEW},

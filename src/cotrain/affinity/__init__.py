@@ -14,6 +14,7 @@ from cotrain.affinity.measured_pairs import MeasuredPairs
 from cotrain.affinity.measured_subsets import MeasuredSubsets
 from cotrain.affinity.registry import ESTIMATORS
 from cotrain.affinity.subset_losses import Source, SubsetLosses
+from cotrain.affinity.successive_halving import SuccessiveHalving
 from cotrain.affinity.tag import TAG
 from cotrain.affinity.task_vectors import TaskVectors, compare_checkpoints
 from cotrain.affinity.training_dynamics import TrainingDynamics
@@ -35,6 +36,7 @@ __all__ = [
     "SampleWiseLandscape",
     "Source",
     "SubsetLosses",
+    "SuccessiveHalving",
     "TaskVectors",
     "TrainingDynamics",
     "compare_checkpoints",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from cotrain.problem.problem import Problem
 from cotrain.training.trainer import Trainer
 
 SurrogateName = Literal["none", "ridge", "kernel", "gain-process"]
+SURROGATES: tuple[SurrogateName, ...] = get_args(SurrogateName)
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class MeasuredSubsets:
     surrogate: SurrogateName = "ridge"
 
     def __post_init__(self) -> None:
-        checks.one_of("surrogate", self.surrogate, ("none", "ridge", "kernel", "gain-process"))
+        checks.one_of("surrogate", self.surrogate, SURROGATES)
         checks.within("fidelity", self.fidelity, 0.001, 1.0)
         if self.subset_size is not None:
             checks.at_least("subset_size", self.subset_size, 2)

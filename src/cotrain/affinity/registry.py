@@ -12,6 +12,7 @@ from cotrain.affinity.influence import Influence
 from cotrain.affinity.landscape import SampleWiseLandscape
 from cotrain.affinity.measured_pairs import MeasuredPairs
 from cotrain.affinity.measured_subsets import MeasuredSubsets
+from cotrain.affinity.successive_halving import SuccessiveHalving
 from cotrain.affinity.tag import TAG
 from cotrain.affinity.task_vectors import TaskVectors
 from cotrain.affinity.training_dynamics import TrainingDynamics
@@ -20,6 +21,7 @@ _LISTED: tuple[type[Estimator], ...] = (
     Calibrated,
     MeasuredSubsets,
     MeasuredPairs,
+    SuccessiveHalving,
     GradTAG,
     TAG,
     GradientCosine,
