@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import cvxpy
 import grouping_density as density
+import grouping_large as large
 import grouping_selection as selection
 import numpy as np
 import scipy
@@ -54,6 +55,7 @@ SECTIONS = {
     "density-exact": Section("Average density, proven optimal", density.exact),
     "density-roundings": Section("What the published rounding loses (n = 40, k = 5)", density.roundings),
     "density-recovery": Section("Adjusted Rand index of planted groups, n = 40, k = 5, noise 1.2", density.recovery),
+    "groupers-2000": Section("Every grouper on 2,000 tasks", partial(large.every_grouper, 2000, 20)),
 }
 
 
@@ -71,7 +73,7 @@ def shown(value: Any) -> str:
 
 def written(results: dict[str, Any]) -> str:
     """Return the whole report, what the columns mean first."""
-    notes = [(module.__doc__ or "").split("\n\n", 1)[1].strip() for module in (selection, density)]
+    notes = [(module.__doc__ or "").split("\n\n", 1)[1].strip() for module in (selection, density, large)]
     parts = ["# Choosing groups", (__doc__ or "").strip(), *notes, f"Machine: {results['machine']}."]
     parts += [
         f"## {section.title} (`{name}`)\n\n{table(results[name])}"

@@ -10,19 +10,21 @@ import numpy as np
 
 from cotrain import checks
 from cotrain.errors import SolverError
-from cotrain.grouping.matrices import Labels, Matrix
-from cotrain.grouping.partition_grouper import PartitionGrouper, similarity
+from cotrain.grouping.matrices import Labels, Matrix, refuse_more_tasks
+from cotrain.grouping.partition_grouper import PartitionGrouper, Split, similarity
 from cotrain.seeding import derive
 
-_PREFERENCES = 25
+_PREFERENCES = 15
+_ROUNDS = 500
+_SOUGHT_UP_TO = 1000
 
 
 @dataclass(frozen=True)
 class AffinityPropagation(PartitionGrouper):
     """Message passing between tasks that finds exemplars without being told how many; by scikit-learn.
 
-    Without ``networks``, ``preference`` decides the number of groups. With it, the preference is halved in on until the
-    number comes out; where no preference gives it, the nearest result is merged or split.
+    Without ``networks``, ``preference`` decides the number of groups. With it (up to 1,000 tasks), the preference is
+    halved in on until the number comes out; where no preference gives it, the nearest result is merged or split.
 
     Parameters
     ----------
@@ -67,21 +69,39 @@ class AffinityPropagation(PartitionGrouper):
             )
         return labels
 
-    def _labels(self, matrix: Matrix, groups: int) -> Labels:
-        """Halve in on the preference: higher ones give more exemplars."""
+    def _splitter(self, matrix: Matrix, most: int) -> Split:  # noqa: ARG002
+        refuse_more_tasks(
+            len(matrix),
+            _SOUGHT_UP_TO,
+            "affinity propagation with `networks`: ten runs or so, each of hundreds of rounds of O(tasks^2)",
+            "Leave `networks` out, or use 'spectral' or 'average-density'.",
+        )
         weights = similarity(matrix)
-        low, high = -float(len(matrix)), 1.0
-        nearest = np.zeros(len(matrix), dtype=np.int64)
+        return lambda groups: self._sought(weights, groups)
+
+    def _sought(self, weights: Matrix, groups: int) -> Labels:
+        """Halve in on the preference, by ratio of its distance below one: higher ones give more exemplars."""
+        tasks = len(weights)
+        near, far = 1e-3, float(tasks)
+        nearest = np.zeros(tasks, dtype=np.int64)
         for _ in range(_PREFERENCES):
-            middle = (low + high) / 2
-            labels = self._run(weights, middle)
-            found = len(matrix) if labels is None else len(np.unique(labels))
+            distance = float(np.sqrt(near * far))
+            labels = self._run(weights, 1.0 - distance)
+            found = self._exemplars(labels, distance, tasks)
             if labels is not None and abs(found - groups) < abs(len(np.unique(nearest)) - groups):
                 nearest = labels
             if found == groups:
                 break
-            low, high = (middle, high) if found < groups else (low, middle)
+            near, far = (near, distance) if found < groups else (distance, far)
         return nearest
+
+    @staticmethod
+    def _exemplars(labels: Labels | None, distance: float, tasks: int) -> int:
+        """Count them; messages that settle on every task although that costs more than one exemplar found none."""
+        if labels is None:
+            return tasks
+        found = len(np.unique(labels))
+        return 0 if found == tasks and distance > 1.0 else found
 
     def _run(self, weights: Matrix, preference: float) -> Labels | None:
         """Return the labels, or None where the messages do not settle."""
@@ -89,7 +109,7 @@ class AffinityPropagation(PartitionGrouper):
 
         model = Messages(
             damping=self.damping,
-            max_iter=1000,
+            max_iter=_ROUNDS,
             preference=preference,
             affinity="precomputed",
             random_state=derive(self.seed, self.name) % 2**32,

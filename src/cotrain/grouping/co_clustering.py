@@ -69,7 +69,8 @@ class SpectralCoClustering:
         if self.networks is not None:
             refuse_more_groups_than_tasks(self.networks, len(matrix))
         counts = [self.networks] if self.networks else range(1, min(_DEFAULT_MOST, len(matrix)) + 1)
-        options = [self._members(matrix, groups) for groups in counts]
+        vectors = _bipartite(matrix, max(counts))
+        options = [self._members(vectors, groups) for groups in counts]
         members, serving = max(options, key=lambda option: _received(matrix, *option))
         return overlapping(
             affinity,
@@ -81,24 +82,32 @@ class SpectralCoClustering:
             citation=self.citation,
         )
 
-    def _members(self, matrix: Matrix, groups: int) -> tuple[NDArray[np.bool_], Labels]:
+    def _members(self, vectors: Matrix, groups: int) -> tuple[NDArray[np.bool_], Labels]:
         """Return ``(groups, tasks)`` membership and the serving group of each task."""
-        tasks = len(matrix)
+        tasks = len(vectors) // 2
         if groups == 1:
             return np.ones((1, tasks), dtype=bool), np.zeros(tasks, dtype=np.int64)
-        labels = kmeans(_bipartite(matrix, groups), groups, starts=10, seed=derive(self.seed, self.name))
+        points = vectors[:, : _dimensions(groups)]
+        labels = kmeans(points, groups, starts=10, seed=derive(self.seed, self.name))
         targets, sources = labels[:tasks], labels[tasks:]
         every = np.arange(groups)[:, None]
         return (targets == every) | (sources == every), targets
 
 
 def _bipartite(matrix: Matrix, groups: int) -> Matrix:
-    """Return Dhillon's embedding: scaled left and right singular vectors of the normalised matrix, stacked."""
+    """Return Dhillon's embedding: scaled left and right singular vectors of the normalised matrix, stacked.
+
+    ``(2 tasks, dimensions)``: the targets, then the sources; for fewer groups, only the first dimensions count.
+    """
     weights = matrix - matrix.min() + 1e-3 * (np.ptp(matrix) or 1.0)
     left, right = 1 / np.sqrt(weights.sum(axis=1)), 1 / np.sqrt(weights.sum(axis=0))
     u, _, vt = np.linalg.svd(left[:, None] * weights * right[None, :])
-    kept = slice(1, 1 + int(np.ceil(np.log2(groups))))
+    kept = slice(1, 1 + _dimensions(groups))
     return np.vstack([left[:, None] * u[:, kept], right[:, None] * vt[kept].T])
+
+
+def _dimensions(groups: int) -> int:
+    return int(np.ceil(np.log2(groups)))
 
 
 def _received(matrix: Matrix, members: NDArray[np.bool_], serving: Labels) -> float:

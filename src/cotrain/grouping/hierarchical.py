@@ -12,7 +12,7 @@ from scipy.spatial.distance import squareform
 
 from cotrain import checks
 from cotrain.grouping.matrices import Labels, Matrix
-from cotrain.grouping.partition_grouper import PartitionGrouper, similarity
+from cotrain.grouping.partition_grouper import PartitionGrouper, Split, similarity
 
 Linkage: TypeAlias = Literal["average", "complete", "single"]
 
@@ -49,8 +49,13 @@ class Hierarchical(PartitionGrouper):
         super().__post_init__()
         checks.one_of("linkage", self.linkage, get_args(Linkage))
 
-    def _labels(self, matrix: Matrix, groups: int) -> Labels:
-        return np.asarray(fcluster(self._tree(matrix), groups, criterion="maxclust"), dtype=np.int64)
+    def _splitter(self, matrix: Matrix, most: int) -> Split:  # noqa: ARG002
+        tree = self._tree(matrix)
+
+        def split(groups: int) -> Labels:
+            return np.asarray(fcluster(tree, groups, criterion="maxclust"), dtype=np.int64)
+
+        return split
 
     def _diagnostics(self, matrix: Matrix, tasks: list[str]) -> Mapping[str, Any]:
         tree = self._tree(matrix).tolist() if len(matrix) > 1 else []

@@ -110,6 +110,12 @@ def refuse_more_groups_than_tasks(networks: int, tasks: int) -> None:
         raise InputError(f"`networks` must be at most the number of tasks, {tasks}. Found {networks}.")
 
 
+def refuse_more_tasks(tasks: int, most: int, what: str, instead: str) -> None:
+    """Refuse more tasks than a method can take in reasonable time, and say what to use instead."""
+    if tasks > most:
+        raise InputError(f"`affinity` must hold at most {most} tasks for {what}. Found {tasks}. {instead}")
+
+
 def _row_means(matrix: Matrix) -> Matrix:
     off = np.where(np.eye(len(matrix), dtype=bool), np.nan, matrix)
     seen = np.isfinite(off)

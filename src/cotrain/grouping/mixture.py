@@ -10,8 +10,8 @@ import numpy as np
 from cotrain import checks
 from cotrain.grouping.graph_attention import attention_embedding
 from cotrain.grouping.matrices import Labels, Matrix
-from cotrain.grouping.partition_grouper import PartitionGrouper, similarity
-from cotrain.grouping.spectral import spectral_embedding
+from cotrain.grouping.partition_grouper import PartitionGrouper, Split, similarity
+from cotrain.grouping.spectral import leading_eigenvectors, spectral_embedding
 from cotrain.seeding import derive
 
 Embedding: TypeAlias = Literal["spectral", "attention"]
@@ -54,10 +54,16 @@ class Mixture(PartitionGrouper):
         super().__post_init__()
         checks.one_of("embedding", self.embedding, EMBEDDINGS)
 
-    def _labels(self, matrix: Matrix, groups: int) -> Labels:
+    def _splitter(self, matrix: Matrix, most: int) -> Split:
+        if self.embedding == "attention":
+            points = attention_embedding(similarity(matrix), seed=derive(self.seed, "graph attention"))
+            return lambda groups: self._fitted(points, groups)
+        vectors = leading_eigenvectors(matrix, most)
+        return lambda groups: self._fitted(spectral_embedding(vectors, groups), groups)
+
+    def _fitted(self, points: Matrix, groups: int) -> Labels:
         from sklearn.mixture import GaussianMixture
 
-        points = self._points(matrix, groups)
         model = GaussianMixture(
             groups,
             covariance_type="spherical",
@@ -68,8 +74,3 @@ class Mixture(PartitionGrouper):
             random_state=derive(self.seed, self.name) % 2**32,
         )
         return np.asarray(model.fit_predict(points), dtype=np.int64)
-
-    def _points(self, matrix: Matrix, groups: int) -> Matrix:
-        if self.embedding == "spectral":
-            return spectral_embedding(matrix, groups)
-        return attention_embedding(similarity(matrix), seed=derive(self.seed, "graph attention"))

@@ -11,6 +11,7 @@ from cotrain import checks
 from cotrain.affinity.affinity import Affinity
 from cotrain.errors import InputError
 from cotrain.grouping.grouping import Grouping, Proof
+from cotrain.grouping.matrices import refuse_more_tasks
 from cotrain.grouping.selection.budget import CostBudget
 from cotrain.grouping.selection.candidate_networks import MEASURES, CandidateNetworks, Measure
 from cotrain.grouping.selection.constraints import Constraints
@@ -21,6 +22,8 @@ from cotrain.grouping.selection.terms import Terms
 
 Source: TypeAlias = Literal["auto", "affinity", "subset losses"]
 SOURCES: tuple[Source, ...] = ("auto", "affinity", "subset losses")
+
+_MOST_TASKS = 1000
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,8 @@ class NetworkSelection:
     -----
     Tasks are solved in the order of their names, so that permuting them permutes the result. Adding a constant to a
     row changes nothing as long as the score alone moves with it (or is forbidden). Proven optimal up to 24
-    tasks; beyond, the bound comes from column generation with branch-and-bound pricing (up to 150 tasks).
+    tasks; beyond, the bound comes from column generation with branch-and-bound pricing (up to 150 tasks). Above 1,000
+    tasks, only subsets whose losses are known are selected among.
 
     References
     ----------
@@ -148,6 +152,12 @@ class NetworkSelection:
         """
         if self.source == "subset losses" or (self.source == "auto" and affinity.model is not None):
             return self.choose(self._candidates(affinity))
+        refuse_more_tasks(
+            len(affinity.tasks),
+            _MOST_TASKS,
+            "network selection, whose local search tries every task in every network with the best helpers",
+            "Use 'average-density', or select among subsets whose losses are known.",
+        )
         ordered = affinity.with_tasks(sorted(affinity.tasks))
         scores = group_scores(
             ordered, alone=self.alone, normalisation=self.normalisation, confidence=self.confidence

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cotrain import checks
 from cotrain.affinity.affinity import Affinity
+from cotrain.errors import InputError
 from cotrain.grouping.density.column_generation import ColumnGeneration
 from cotrain.grouping.density.group_count import GroupCount
 from cotrain.grouping.density.objective import subset_densities
@@ -29,6 +30,8 @@ from cotrain.seeding import derive
 
 _EXACT_UP_TO = 24
 _STARTS = 10
+_START_CELLS = 10**8  # groups * tasks^2 of all random starts together
+_MOST_CELLS = 10**9  # groups * tasks^2, half a minute
 _STATUS: dict[Proof, str] = {
     "exact": "optimal by column generation",
     "certified": "bound by column generation",
@@ -42,7 +45,8 @@ class OverlappingDensity:
 
     Maximises :math:`\sum_G \frac{1}{|G|} \sum_{i, j \in G} A_{ij}` over ``networks`` different groups; each task is
     served by the group in which it receives most on average, and a group that serves nobody is left out. Up to 24 tasks
-    by column generation, mostly optimal; above that by local search over single tasks joining or leaving a group.
+    by column generation, mostly optimal; above that by local search over single tasks joining or leaving a group, as
+    long as groups times squared tasks stay below a thousand million (250 groups of 2,000 tasks).
 
     Parameters
     ----------
@@ -110,7 +114,8 @@ class OverlappingDensity:
         tasks = len(matrix)
         disjoint = labels[None, :] == np.unique(labels)[:, None]
         rng = np.random.default_rng(derive(self.seed, self.name, tasks))
-        starts = [disjoint, *(disjoint | (rng.random(disjoint.shape) < 0.5) for _ in range(_STARTS))]
+        draws = min(_STARTS, _START_CELLS // (disjoint.size * tasks))
+        starts = [disjoint, *(disjoint | (rng.random(disjoint.shape) < 0.5) for _ in range(draws))]
         different = [start for start in starts if len(np.unique(start, axis=0)) == len(start)]
         members = max((toggled(matrix, start) for start in different), key=lambda members: _value(matrix, members))
         if tasks > _EXACT_UP_TO:
@@ -127,7 +132,19 @@ class OverlappingDensity:
         if self.networks is not None:
             refuse_more_groups_than_tasks(self.networks, tasks)
         count = GroupCount(tasks, exact=False) if self.networks is None else GroupCount(self.networks)
-        return DensitySolver(matrix, count, seed=self.seed).heuristic()[0]
+        labels = DensitySolver(matrix, count, seed=self.seed).heuristic()[0]
+        _refuse_too_many_groups(int(labels.max()) + 1, tasks)
+        return labels
+
+
+def _refuse_too_many_groups(groups: int, tasks: int) -> None:
+    most = _MOST_CELLS // tasks**2
+    if groups > most:
+        raise InputError(
+            f"`networks` must be at most {most} for {tasks} tasks: local search over overlapping groups takes time in "
+            f"proportion to groups * tasks^2. Found {groups}, the best number for a partition where none is given. "
+            "Pass fewer, or use 'average-density'."
+        )
 
 
 def _value(matrix: Matrix, members: NDArray[np.bool_]) -> float:

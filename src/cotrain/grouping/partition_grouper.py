@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from cotrain.grouping.matrices import (
     partition,
     refuse_more_groups_than_tasks,
 )
+
+Split: TypeAlias = Callable[[int], Labels]
+"""Splits into so many groups, at least 2 and fewer than the tasks; fewer may come out."""
 
 
 @dataclass(frozen=True)
@@ -83,27 +86,22 @@ class PartitionGrouper(ABC):
         )
 
     @abstractmethod
-    def _labels(self, matrix: Matrix, groups: int) -> Labels:
-        """Split into ``groups`` (between 2 and one fewer than the tasks); fewer may come out."""
+    def _splitter(self, matrix: Matrix, most: int) -> Split:
+        """Do once what all splits into up to ``most`` groups share, and return what splits."""
 
     def _diagnostics(self, matrix: Matrix, tasks: list[str]) -> Mapping[str, Any]:  # noqa: ARG002
         """Return what the method knows beyond the groups; ``tasks`` name the rows."""
         return {}
 
     def _chosen(self, matrix: Matrix) -> Labels:
-        most = min(self.max_networks, len(matrix))
-        counts = range(1, most + 1) if self.networks is None else [self.networks]
-        options = [self._exactly(matrix, groups) for groups in counts]
-        if self.networks is None:
-            options.append(np.arange(len(matrix)))
-        return max(options, key=lambda labels: density(matrix, labels))
-
-    def _exactly(self, matrix: Matrix, groups: int) -> Labels:
-        if groups == 1:
-            return np.zeros(len(matrix), dtype=np.int64)
-        if groups == len(matrix):
-            return np.arange(len(matrix))
-        return with_groups(matrix, self._labels(matrix, groups), groups)
+        tasks = len(matrix)
+        counts = [self.networks] if self.networks else [*range(1, min(self.max_networks, tasks - 1) + 1), tasks]
+        trivial = {1: np.zeros(tasks, dtype=np.int64), tasks: np.arange(tasks)}
+        proper = [groups for groups in counts if groups not in trivial]
+        if proper:
+            split = self._splitter(matrix, max(proper))
+            trivial |= {groups: with_groups(matrix, split(groups), groups) for groups in proper}
+        return max((trivial[groups] for groups in counts), key=lambda labels: density(matrix, labels))
 
     def _options(self) -> MatrixOptions:
         return MatrixOptions(self.diagonal, self.unknown)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import scipy.linalg
 
 from cotrain.grouping.density.rounding import kmeans
 from cotrain.grouping.matrices import Labels, Matrix
-from cotrain.grouping.partition_grouper import PartitionGrouper, similarity
+from cotrain.grouping.partition_grouper import PartitionGrouper, Split, similarity
 from cotrain.seeding import derive
 
 
@@ -35,15 +36,26 @@ class Spectral(PartitionGrouper):
         "year={2023}}"
     )
 
-    def _labels(self, matrix: Matrix, groups: int) -> Labels:
-        return kmeans(spectral_embedding(matrix, groups), groups, starts=10, seed=derive(self.seed, self.name))
+    def _splitter(self, matrix: Matrix, most: int) -> Split:
+        vectors, seed = leading_eigenvectors(matrix, most), derive(self.seed, self.name)
+
+        def split(groups: int) -> Labels:
+            return kmeans(spectral_embedding(vectors, groups), groups, starts=10, seed=seed)
+
+        return split
 
 
-def spectral_embedding(matrix: Matrix, dimensions: int) -> Matrix:
-    """Return the rows of the leading eigenvectors of ``D^-1/2 W D^-1/2``, scaled to length one."""
+def leading_eigenvectors(matrix: Matrix, most: int) -> Matrix:
+    """Return the ``most`` leading eigenvectors of ``D^-1/2 W D^-1/2``, the last one first in rank."""
     weights = similarity(matrix)
     root = np.sqrt(weights.sum(axis=1))
-    _, vectors = np.linalg.eigh(weights / root[:, None] / root[None, :])
+    top = (len(matrix) - most, len(matrix) - 1)
+    _, vectors = scipy.linalg.eigh(weights / root[:, None] / root[None, :], subset_by_index=top, check_finite=False)
+    return np.asarray(vectors, dtype=np.float64)
+
+
+def spectral_embedding(vectors: Matrix, dimensions: int) -> Matrix:
+    """Return the rows of the last ``dimensions`` vectors, scaled to length one."""
     leading = vectors[:, -dimensions:]
     embedding: Matrix = leading / np.maximum(np.linalg.norm(leading, axis=1, keepdims=True), 1e-12)
     return embedding

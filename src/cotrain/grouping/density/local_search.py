@@ -1,4 +1,4 @@
-"""Local search on the average density: move one task at a time, many starting partitions at once."""
+"""Local search on the average density: move single tasks, many starting partitions at once."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ class Search:
     def ascend(self, starts: NDArray[np.int64]) -> tuple[NDArray[np.int64], Matrix]:
         """Return the locally optimal ``(starts, tasks)`` labels and their values.
 
-        Every round moves, in each start that can still gain, the task whose move gains most: ``O(starts * tasks *
-        groups)`` a round, at most ``50 * tasks`` rounds.
+        Every round moves, in each start that can still gain, the task whose move gains most, and with it every task
+        whose move gains more than all others that touch the same two groups: ``O(starts * tasks * groups)`` a round, at
+        most ``50 * tasks`` rounds.
         """
         state = _State.of(self, starts)
         for _ in range(_MOST_MOVES * len(self.matrix)):
@@ -68,14 +69,17 @@ class _State:
         return cls(search, row, starts.copy(), received, inside, member.sum(axis=1), starts.copy(), empty, least)
 
     def step(self) -> bool:
-        """Make the best move in every start; retire those without one. False when none is left."""
-        gain = self._gains().reshape(len(self.row), -1)
-        best = gain.argmax(axis=1)
-        moving = gain[np.arange(len(best)), best] > self.least
+        """Make the best moves in every start; retire those without one. False when none is left."""
+        gains = self._gains()
+        target = gains.argmax(axis=2)
+        gain = np.take_along_axis(gains, target[:, :, None], axis=2)[:, :, 0]
+        moving = gain.max(axis=1) > self.least
+        best = _undisputed(gain[moving], self.labels[moving], target[moving], self.search.count.most, self.least)
         self.retire(~moving)
         if not moving.any():
             return False
-        self._move(*np.divmod(best[moving], self.search.count.most))
+        rows, tasks = np.nonzero(best)
+        self._move(rows, tasks, target[moving][rows, tasks])
         return True
 
     def _gains(self) -> Matrix:
@@ -107,17 +111,31 @@ class _State:
         self.row, self.labels, self.received = self.row[keep], self.labels[keep], self.received[keep]
         self.inside, self.sizes = self.inside[keep], self.sizes[keep]
 
-    def _move(self, task: NDArray[np.int64], target: NDArray[np.int64]) -> None:
-        rows = np.arange(len(self.row))
-        matrix, origin = self.search.matrix, self.labels[rows, task]
-        own = matrix[task, task]
-        self.inside[rows, origin] += own - 2 * self.received[rows, task, origin]
-        self.inside[rows, target] += own + 2 * self.received[rows, task, target]
+    def _move(self, rows: NDArray[np.int64], tasks: NDArray[np.int64], target: NDArray[np.int64]) -> None:
+        """Move tasks between groups of which, in each row, no two moves share one."""
+        matrix, origin = self.search.matrix, self.labels[rows, tasks]
+        own = matrix[tasks, tasks]
+        self.inside[rows, origin] += own - 2 * self.received[rows, tasks, origin]
+        self.inside[rows, target] += own + 2 * self.received[rows, tasks, target]
         self.sizes[rows, origin] -= 1
         self.sizes[rows, target] += 1
-        self.received[rows, :, origin] -= matrix[task]
-        self.received[rows, :, target] += matrix[task]
-        self.labels[rows, task] = target
+        self.received[rows, :, origin] -= matrix[tasks]
+        self.received[rows, :, target] += matrix[tasks]
+        self.labels[rows, tasks] = target
+
+
+def _undisputed(
+    gain: Matrix, origin: NDArray[np.int64], target: NDArray[np.int64], groups: int, least: float
+) -> NDArray[np.bool_]:
+    """Tell which of the tasks' best moves ``(starts, tasks)`` come first, by gain, at both groups they touch."""
+    order = np.argsort(-gain, axis=1, kind="stable")
+    rank, row = np.empty_like(order), np.arange(len(gain))[:, None]
+    rank[row, order] = np.arange(gain.shape[1])
+    first = np.full((len(gain), groups), gain.shape[1])
+    for group in (origin, target):
+        np.minimum.at(first, (row, group), rank)
+    undisputed: NDArray[np.bool_] = (gain > least) & (first[row, origin] == rank) & (first[row, target] == rank)
+    return undisputed
 
 
 def random_starts(tasks: int, groups: int, count: int, rng: np.random.Generator) -> NDArray[np.int64]:

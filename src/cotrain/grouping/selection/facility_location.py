@@ -10,11 +10,17 @@ from cotrain.errors import SolverError
 from cotrain.grouping.selection.networks import Floats, Networks, Selection, select
 
 _INFEASIBLE = 2
+_NO_LIMIT = 2**31 - 1
 _SPREAD = 1e3  # objective coefficients span this much, so that HiGHS's absolute tolerances do not matter
 
 
 def choose_by_milp(
-    networks: Networks, limits: Floats, *, time_limit: float = float("inf"), gap: float = 0.0
+    networks: Networks,
+    limits: Floats,
+    *,
+    time_limit: float = float("inf"),
+    gap: float = 0.0,
+    nodes: int | None = None,
 ) -> Selection | None:
     """Choose networks within ``limits`` so that every unit is served, with proof (to ``gap`` of what is forgone).
 
@@ -24,7 +30,7 @@ def choose_by_milp(
     Returns
     -------
     Selection or None
-        ``None`` when no choice is feasible.
+        ``None`` when no choice is feasible, or none was found within ``nodes`` of the search tree.
 
     Raises
     ------
@@ -43,9 +49,9 @@ def choose_by_milp(
         integrality=np.concatenate([np.ones(len(networks)), np.zeros(len(unit))]),
         bounds=Bounds(0, 1),
         constraints=_constraints(networks, limits, network, unit),
-        options={"mip_rel_gap": gap, "time_limit": time_limit},
+        options={"mip_rel_gap": gap, "time_limit": time_limit, "node_limit": _NO_LIMIT if nodes is None else nodes},
     )
-    if answer.status == _INFEASIBLE:
+    if answer.status == _INFEASIBLE or (answer.x is None and nodes is not None):
         return None
     if answer.x is None:
         raise SolverError(f"HiGHS found no grouping (status {answer.status}): {answer.message}")

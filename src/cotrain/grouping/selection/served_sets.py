@@ -150,8 +150,8 @@ class ServedSetSearch:
         """Which sets ``(units, sets)`` are worth trying for a unit: those with the best mean affinity both ways."""
         size = np.maximum(served.sum(axis=1), 1)
         mean = self._mutual_benefit @ served.T.astype(np.float64) / size
-        rank = np.argsort(np.argsort(-mean, axis=1, kind="stable"), axis=1, kind="stable")
-        near: Bools = (rank < _NEAR) | (served.sum(axis=1) == 0)
+        last = max(len(served) - _NEAR, 0)
+        near: Bools = (mean >= np.partition(mean, last, axis=1)[:, [last]]) | (served.sum(axis=1) == 0)
         return near
 
 

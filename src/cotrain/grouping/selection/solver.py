@@ -184,9 +184,10 @@ def _without_bound(pool: Networks, best: Networks, terms: Terms, effort: Effort)
     few = min(_FAVOURITES, len(pool))
     least = np.partition(pool.values, len(pool) - few, axis=0)[len(pool) - few]
     thin = replace(pool, values=np.where(pool.values >= least, pool.values, -np.inf))
-    options = [choose_by_milp(thin, terms.limits, time_limit=effort.time_limit, gap=_REGRET_GAP)]
-    if len(terms.limits) == 1:
-        options.append(select(best))
+    safe = len(terms.limits) == 1  # then the root is enough; the tree takes long where all is noise
+    nodes = 1 if safe else None
+    options = [choose_by_milp(thin, terms.limits, time_limit=effort.time_limit, gap=_REGRET_GAP, nodes=nodes)]
+    options += [select(best)] if safe else []
     found = max((option for option in options if option is not None), key=lambda option: option.value, default=None)
     found = found or choose_by_milp(pool, terms.limits, time_limit=effort.time_limit)
     return found and replace(found, bound=np.inf, status="local search, no bound")

@@ -1,0 +1,66 @@
+"""Network selection where no bound is wanted: local search, and an integer program over the networks it found."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from tests.grouping.partitions import Matrix, given, planted, task_like
+
+from cotrain.grouping.network_selection import NetworkSelection
+from cotrain.grouping.selection import solver
+from cotrain.grouping.selection.budget import CostBudget
+from cotrain.grouping.selection.constraints import Constraints
+from cotrain.grouping.selection.group_scores import GroupScores
+from cotrain.grouping.selection.served_sets import ServedSetSearch
+from cotrain.grouping.selection.terms import Terms
+
+TASKS = 30
+MATRICES: dict[str, Matrix] = {
+    "blocks": 0.1 * planted(TASKS, 3, 0.5, seed=0)[0],
+    "task-like": task_like(TASKS, 3, seed=0),
+    "noise": np.random.default_rng(0).normal(size=(TASKS, TASKS)),
+}
+WITHOUT_BOUND = NetworkSelection(networks=3, nodes=0)
+
+
+def best_of_random_starts(matrix: Matrix, networks: int, starts: int) -> float:
+    """The relocation search from random sets of equal size."""
+    tasks = given(matrix).tasks
+    nothing = np.zeros((0, len(tasks)), dtype=bool)
+    terms = Terms(tasks, Constraints().resolve(tasks), networks, None, 0.0, nothing, 0.0, None)
+    scores = GroupScores(matrix - np.diag(np.diag(matrix)), np.zeros(len(tasks)))
+    search, random = ServedSetSearch(scores, terms), np.random.default_rng(1)
+    return max(search.descend(random.permutation(len(tasks)) % networks)[1] for _ in range(starts)) / len(tasks)
+
+
+@pytest.mark.parametrize("matrix", MATRICES.values(), ids=MATRICES)
+def test_it_is_at_least_the_best_of_ten_random_starts_and_says_what_it_is(matrix: Matrix) -> None:
+    found = WITHOUT_BOUND.group(given(matrix))
+    assert found.objective >= best_of_random_starts(matrix, 3, 10) - 1e-12
+    assert (found.proof, found.bound, found.status) == ("heuristic", float("inf"), "local search, no bound")
+    assert set(found.serving) == set(found.tasks)
+    assert len(found.groups) <= 3
+
+
+def test_it_stays_below_the_proven_bound() -> None:
+    bounded = NetworkSelection(networks=3, nodes=20_000, restarts=4).group(given(MATRICES["blocks"]))
+    assert WITHOUT_BOUND.group(given(MATRICES["blocks"])).objective <= bounded.bound + 1e-12
+
+
+def test_the_best_solution_of_the_search_stands_where_the_program_finds_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with_program = WITHOUT_BOUND.group(given(MATRICES["task-like"]))
+    monkeypatch.setattr(solver, "choose_by_milp", lambda *_, **__: None)
+    without = WITHOUT_BOUND.group(given(MATRICES["task-like"]))
+    assert best_of_random_starts(MATRICES["task-like"], 3, 1) <= without.objective <= with_program.objective + 1e-12
+
+
+def test_a_cost_budget_is_kept() -> None:
+    affinity = given(MATRICES["task-like"])
+    budgets = (1.0, 2.0, 3.0)
+    found = [NetworkSelection(cost_budget=CostBudget(total), nodes=0, restarts=4).group(affinity) for total in budgets]
+    assert all(grouping.diagnostics["total_cost"] <= total for grouping, total in zip(found, budgets, strict=True))
+    assert all(one.objective <= other.objective + 1e-12 for one, other in pairwise(found))
