@@ -47,7 +47,7 @@ def backward_of(network: nn.Module, data: SubsetData, options: TrainingOptions) 
     inputs = select(data.train.inputs, rows)
     shared = shared_numbers(network.eval(), data.tasks, inputs)
     if options.aggregation == "bayes-agg":
-        layer = last_layer(network, data.tasks, shared, inputs)
+        layer = last_layer(network, data.tasks, shared, inputs, needed_by="`aggregation` 'bayes-agg'")
         chosen: Backward = BayesBackward(layer, HeadPosterior(data.tasks, layer.width))
     elif options.aggregation == "mean" or not bool(shared.any()):
         chosen = WeightedBackward(weighting, shared)

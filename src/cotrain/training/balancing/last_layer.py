@@ -42,7 +42,9 @@ class LastLayer:
         return [own for layer in layers for own in layer.parameters() if own.requires_grad]
 
 
-def last_layer(network: nn.Module, tasks: Sequence[Task], shared: Tensor, inputs: Inputs) -> LastLayer:
+def last_layer(
+    network: nn.Module, tasks: Sequence[Task], shared: Tensor, inputs: Inputs, *, needed_by: str
+) -> LastLayer:
     """Find the heads: the linear layers that are not shared.
 
     Parameters
@@ -55,6 +57,8 @@ def last_layer(network: nn.Module, tasks: Sequence[Task], shared: Tensor, inputs
         See :func:`~cotrain.training.balancing.sharing.shared_numbers`.
     inputs
         A few rows.
+    needed_by
+        What asks, for the message.
 
     Raises
     ------
@@ -69,8 +73,8 @@ def last_layer(network: nn.Module, tasks: Sequence[Task], shared: Tensor, inputs
     _, read = _listen([layers[number] for number in heads], network, inputs)
     if not heads or known != own or any(one is not read[0] for one in read) or read[0].dim() != 2:
         raise InputError(
-            "`aggregation` 'bayes-agg' needs linear heads on one representation and nothing else that tasks have of "
-            f"their own. The network for {', '.join(task.name for task in tasks)} is not so: choose another one."
+            f"{needed_by} needs linear heads on one representation and nothing else that tasks have of their own."
+            f" The network for {', '.join(task.name for task in tasks)} is not so: choose another one."
         )
     return found
 

@@ -118,18 +118,19 @@ class DifferentiableGrouping:
         """
         problem = trainer.problem
         chosen = trainable(problem, problem.names if subset is None else subset)
-        search = self._searched(trainer, chosen, seed)
-        found = search.log_probabilities().double().cpu().numpy()
-        route = dict(zip(chosen, likeliest(found, self.least_tasks).tolist(), strict=True))
+        search = self.find(trainer, chosen, seed=seed)
+        found = search.probabilities()
+        route = dict(zip(chosen, likeliest(np.log(found), self.least_tasks).tolist(), strict=True))
         tasks, job = problem.tasks_of(chosen), (chosen, seed)
         routed = Routed(tasks, list(search.branches), route)
         rest = trainer.finish(job, routed, lambda: Run.of(job, routed, problem.training), method=repr(self))
         cost = rest.cost + Cost(search.flops, search.seconds)
         fit = replace(rest, cost=cost, steps=rest.steps + search.steps)
         service = Service([tasks] * len(routed.networks), list(routed.networks), routed.route)
-        return OneShot(_groups(routed.route), np.exp(found), fit, service)
+        return OneShot(_groups(routed.route), found, fit, service)
 
-    def _searched(self, trainer: Trainer, chosen: Subset, seed: int) -> Search:
+    def find(self, trainer: Trainer, chosen: Subset, *, seed: int = 0) -> Search:
+        """Search among the tasks of a subset that can be trained, and no more."""
         problem = trainer.problem
         seeds = [_seed(seed, number) for number in range(self.networks)]
         branches = nn.ModuleList(untrained(problem, (chosen, own), trainer.device) for own in seeds)

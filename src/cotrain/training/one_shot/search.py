@@ -6,8 +6,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cotrain import checks
@@ -24,6 +26,7 @@ from cotrain.training.precision import descend, mixed, scaler_of
 from cotrain.training.subset_data import SubsetData, batches
 from cotrain.training.tensor_file import prefixed, unprefixed
 
+NEVER = 1e-40
 HEAD_START = 1.0
 """Logit of the branch that a task starts in, where groups to start from are given."""
 
@@ -162,9 +165,10 @@ class Search:
         if self._scaler is not None:
             self._scaler.load_state_dict(header["scale"])
 
-    def log_probabilities(self) -> Tensor:
-        """Return ``(tasks, branches)``, very low where a choice is no longer open."""
-        return F.log_softmax(self._masked().detach(), dim=1).clamp(min=-100.0)
+    def probabilities(self) -> NDArray[np.float64]:
+        """Return ``(tasks, branches)``, next to nothing where a choice is no longer open."""
+        found: NDArray[np.float64] = torch.softmax(self._masked().detach().double(), dim=1).cpu().numpy()
+        return found.clip(min=NEVER)
 
     def _epoch(self, epoch: int) -> None:
         total, size = self._weights.new_zeros(()), self._training.batch_size
