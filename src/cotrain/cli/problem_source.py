@@ -35,6 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--missing-inputs", metavar="WHAT", help="refuse (default) or impute empty cells of inputs")
     group.add_argument("--unusable", metavar="WHAT", help="refuse (default) or drop targets that cannot be learned")
+    group.add_argument("--hops", metavar="N", type=int, help="read the file as a graph; how far nodes see along edges")
     group.add_argument("--hidden", metavar="W,W", type=_widths, help="widths of the shared layers, such as 64,64")
     group.add_argument("--dropout", metavar="P", type=float, help="probability of dropping a hidden unit")
     group.add_argument("--learning-rate", metavar="X", type=float, help="of the optimizer")
@@ -74,7 +75,8 @@ def describe(source: Path | None, arguments: argparse.Namespace) -> dict[str, An
 
 def given_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return what was given about the problem, in the form of a problem.toml."""
-    sections = {"network": _given(arguments, _NETWORK), "training": _given(arguments, _TRAINING)}
+    keys = {"graph": ("hops",), "network": _NETWORK, "training": _TRAINING}
+    sections = {section: _given(arguments, own) for section, own in keys.items()}
     return {**_given(arguments, _DATA), **{name: options for name, options in sections.items() if options}}
 
 

@@ -205,10 +205,10 @@ class Constructors:
         Parameters
         ----------
         data
-            A PyTorch Geometric ``Data``, a mapping of arrays or an NPZ file: ``edge_index`` (2, edges) or ``edges``
-            (edges, 2), once or in both directions; labels ``y`` or ``Y`` (nodes, tasks), NaN where missing; optionally
-            ``x`` or ``X`` (nodes, features), ``edge_weight``, ``tasks``, and ``split`` (-1: in no split) or
-            ``train_mask``, ``val_mask`` and ``test_mask``. Without features, those of the structure are used
+            A PyTorch Geometric ``Data``, a mapping of arrays, an NPZ or ``.pt`` file of one: ``edge_index`` (2, edges)
+            or ``edges`` (edges, 2), once or in both directions; labels ``y`` or ``Y`` (nodes, tasks), NaN where
+            missing; optionally ``x`` or ``X`` (nodes, features), ``edge_weight``, ``tasks``, and ``split`` (-1: in no
+            split) or ``train_mask``, ``val_mask`` and ``test_mask``. Without features, those of the structure are used
             (:func:`~cotrain.problem.graphs.structural_features`). Nodes without edges keep their own features.
         tasks
             Names of the columns of labels.
@@ -356,7 +356,8 @@ class Constructors:
     def from_toml(cls, path: str | Path) -> Problem:
         """Read a TOML file that names the data and how to read it.
 
-        Its keys are the parameters of :meth:`from_table`, or of :meth:`from_npz` for an NPZ file, and ``data``::
+        Its keys are the parameters of :meth:`from_table`, of :meth:`from_npz` for an NPZ file, or of
+        :meth:`from_graph` where it has a section ``[graph]``, and ``data``::
 
             data = "wine.csv"                   # CSV, Parquet or NPZ; relative paths start beside this file
             targets = ["cultivar", "alcohol"]   # columns to predict
@@ -376,6 +377,9 @@ class Constructors:
 
             [training]                          # fields of TrainingOptions
             epochs = 100
+
+            [graph]                             # only where the data is a graph: hops, structural_dim, model, fanouts
+            hops = 2
 
         Raises
         ------

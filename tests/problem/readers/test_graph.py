@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tomli_w
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -18,6 +19,7 @@ from cotrain.gradients import collect, make_basis
 from cotrain.models import graph as graph_models
 from cotrain.problem import Problem
 from cotrain.problem.graphs import Graph, propagate, structural_features
+from cotrain.problem.readers.toml import read_recipe
 from cotrain.training.trainer import Trainer
 
 NODES = 60
@@ -56,7 +58,7 @@ def test_every_node_is_a_row_of_propagated_features() -> None:
     problem = _read(tasks=["half", "even", "third"], hops=2)
     assert problem.names == ("half", "even", "third")
     assert _inputs(problem).shape == (NODES, 18)
-    assert problem.recipe["hops"] == 2
+    assert problem.recipe["graph"]["hops"] == 2
 
 
 def test_own_features_are_propagated_and_standardised() -> None:
@@ -96,6 +98,64 @@ def test_an_npz_file_with_packed_labels_is_read(tmp_path: Path) -> None:
     assert problem.name == "rings"
     assert problem.names == tuple(names)
     assert torch.equal(problem.splits["train"].targets, _read().splits["train"].targets)
+
+
+def _saved(folder: Path) -> Path:
+    names = np.array(["half", "even", "third"])
+    np.savez(folder / "rings.npz", edges=_edges(), Y=_labels(), split=SHUFFLED % 3, tasks=names)
+    return folder / "rings.npz"
+
+
+@pytest.mark.parametrize("section", [{"hops": 1}, {"model": "sage", "fanouts": [2, 2]}])
+def test_a_problem_file_reads_a_graph(section: dict[str, Any], tmp_path: Path) -> None:
+    path = _saved(tmp_path)
+    graph = {"structural_dim": 6, **section}
+    described = {"data": "rings.npz", "targets": ["even", "third"], "graph": graph, "network": {"hidden": [8, 8]}}
+    (tmp_path / "problem.toml").write_text(tomli_w.dumps(described))
+    problem = Problem.from_toml(tmp_path / "problem.toml")
+    own: dict[str, Any] = {**graph, "fanouts": tuple(graph["fanouts"])} if "fanouts" in graph else graph
+    told = Problem.from_graph(path, network={"hidden": [8, 8]}, **own).with_tasks(["even", "third"])
+    assert problem.fingerprint == told.fingerprint
+    again = read_recipe(problem.recipe, Path("elsewhere"))
+    assert (again.fingerprint, again.recipe) == (problem.fingerprint, problem.recipe)
+    assert str(again.build(again.tasks)) == str(problem.build(problem.tasks))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"graph": {"hops": -1}}, "`hops` must be at least 0"),
+        ({"graph": {"fanouts": [2]}}, "`fanouts` must be one positive number for each hop, and model='sage'"),
+        ({"graph": {"hop": 1}}, "`graph.hop` is no known key. Did you mean 'hops'"),
+        ({"graph": 2}, r"`graph` must be a section, \[graph\]"),
+        ({"targets": ["odd"]}, "`targets`"),
+        ({"split": "part"}, "`split` is no known key"),
+    ],
+)
+def test_problem_files_of_graphs_are_checked(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+    _saved(tmp_path)
+    with pytest.raises(InputError, match=message):
+        read_recipe({"data": "rings.npz", "graph": {"structural_dim": 6}, **changes}, tmp_path)
+
+
+def test_files_of_torch_are_read_without_letting_code_in(tmp_path: Path) -> None:
+    parts = {"edge_index": torch.from_numpy(_edges().T.copy()), "y": torch.from_numpy(_labels())}
+    torch.save(parts, tmp_path / "rings.pt")
+    told = _read(tasks=["half", "even", "third"])
+    names: dict[str, Any] = {"tasks": ["half", "even", "third"], "structural_dim": 6}
+    read = Problem.from_graph(tmp_path / "rings.pt", name="rings", training={"epochs": 2}, **names)
+    assert read.fingerprint == told.fingerprint
+    torch.save({**parts, "more": Path("x")}, tmp_path / "other.pt")
+    with pytest.raises(InputError, match="nothing else is unpickled"):
+        Problem.from_graph(tmp_path / "other.pt", **names)
+
+
+def test_a_file_of_pytorch_geometric_is_read(tmp_path: Path) -> None:
+    data = pytest.importorskip("torch_geometric.data")
+    parts = {"edge_index": torch.from_numpy(_edges().T.copy()), "y": torch.from_numpy(_labels())}
+    torch.save(data.Data(**parts, num_nodes=NODES), tmp_path / "rings.pt")
+    read = Problem.from_graph(tmp_path / "rings.pt", structural_dim=6, training={"epochs": 2})
+    assert read.fingerprint == _read().fingerprint
 
 
 def test_a_task_has_labels_where_its_mask_says() -> None:

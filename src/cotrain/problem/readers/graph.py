@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -25,7 +25,7 @@ from cotrain.problem.graphs.propagation import propagate
 from cotrain.problem.graphs.sampling import sample_trees
 from cotrain.problem.graphs.structure import structural_features
 from cotrain.problem.options import NetworkOptions
-from cotrain.problem.problem import NetworkFactory, Problem
+from cotrain.problem.problem import Problem
 from cotrain.problem.readers.arrays import column_names, dense_inputs, label_columns, matrix_encoder
 from cotrain.problem.readers.assembly import Draft, read_targets, resolved
 from cotrain.problem.readers.graph_data import GraphData, read_graph_data
@@ -59,12 +59,18 @@ class GraphOptions:
 
 
 def read_graph(
-    data: Any, options: ReaderOptions, own: GraphOptions, *, tasks: Any = None, task_masks: TaskMasks = None
+    data: Any,
+    options: ReaderOptions,
+    own: GraphOptions,
+    *,
+    tasks: Any = None,
+    task_masks: TaskMasks = None,
+    targets: Sequence[str] | None = None,
 ) -> Problem:
-    """Return the problem of a graph's nodes; see ``Problem.from_graph``."""
+    """Return the problem of a graph's nodes, with some ``targets`` only; see ``Problem.from_graph``."""
     read = read_graph_data(data)
     found = Findings()
-    columns = _labels(read, tasks, found)
+    columns = _chosen(_labels(read, tasks, found), targets, found)
     _mask(columns, task_masks, found)
     found.refuse()
     _tell(read.graph)
@@ -72,21 +78,22 @@ def read_graph(
     rows = np.arange(read.graph.nodes) if given is None else np.flatnonzero(as_array(given) != -1)
     name = options.name or (Path(data).name.split(".")[0] if isinstance(data, str | Path) else None)
     options = replace(options, split=None if given is None else as_array(given)[rows], name=name)
-    targets = read_targets({name: column[rows] for name, column in columns.items()}, options, found)
+    drafted = read_targets({name: column[rows] for name, column in columns.items()}, options, found)
     features, names = _features(read, own, options.seed)
-    recipe = {"model": own.model, "hops": own.hops, "structural_dim": own.structural_dim}
+    recipe = _recipe(data, own, columns)
     if own.model == "sign":
         every = [f"{name} @{hop}" if hop else name for hop in range(own.hops + 1) for name in names]
         encode = matrix_encoder(propagate(read.graph, features, hops=own.hops)[rows], every, standardise=True)
-        return Draft(len(rows), targets, encode, options, recipe=recipe).assemble(found)
+        return Draft(len(rows), drafted, encode, options, recipe=recipe).assemble(found)
     everywhere = torch.from_numpy(Standardiser.fit(features).transform(features))
     inputs, build = _convolutions(read.graph, everywhere, rows, own, options)
-    return Draft(len(rows), targets, lambda _: (inputs, None), options, build, recipe).assemble(found)
+    recipe["network"] = build.options.to_dict()
+    return Draft(len(rows), drafted, lambda _: (inputs, None), options, build, recipe).assemble(found)
 
 
 def _convolutions(
     graph: Graph, features: Tensor, rows: NDArray[np.int64], own: GraphOptions, options: ReaderOptions
-) -> tuple[Tensor, NetworkFactory]:
+) -> tuple[Tensor, GraphNetworkFactory | SampledGraphFactory]:
     """Return node numbers, or trees of them, and what builds the networks that are called with them."""
     if own.fanouts is None:
         network = resolved(options.network, NetworkOptions(hidden=(WIDTH,) * CONVOLUTIONS))
@@ -104,6 +111,22 @@ def _convolutions(
 def _labels(read: GraphData, tasks: Any, found: Findings) -> dict[str, Column]:
     names = list(tasks) if tasks is not None else column_names(read.labels) or read.tasks
     return label_columns(read.labels, names, found)
+
+
+def _chosen(columns: dict[str, Column], targets: Sequence[str] | None, found: Findings) -> dict[str, Column]:
+    if targets is None:
+        return columns
+    found.extend(unknown_names("targets", targets, columns))
+    return {name: columns[name] for name in targets if name in columns}
+
+
+def _recipe(data: Any, own: GraphOptions, targets: Collection[str]) -> dict[str, Any]:
+    """Return what a problem.toml says to read the same again; of data in memory, what it can say."""
+    section = {name: value for name, value in asdict(own).items() if value is not None}
+    if own.fanouts is not None:
+        section["fanouts"] = list(own.fanouts)
+    place = {"data": str(Path(data).resolve()), "targets": list(targets)} if isinstance(data, str | Path) else {}
+    return {**place, "graph": section}
 
 
 def _mask(columns: dict[str, Column], masks: TaskMasks, found: Findings) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from cotrain.errors import InputError
@@ -17,8 +20,9 @@ from cotrain.problem.readers.npz import label_matrix, load_arrays
 from cotrain.problem.validation import existing_file
 
 _FORMS = (
-    "`data` must be a PyTorch Geometric graph, a mapping or an NPZ file with `edge_index` (2, edges) or `edges` "
-    "(edges, 2), labels `y` or `Y` (nodes, tasks), and where known `x` or `X`, `edge_weight`, `split` and `tasks`."
+    "`data` must be a PyTorch Geometric graph, a mapping, or an NPZ or .pt file of one, with `edge_index` (2, edges) "
+    "or `edges` (edges, 2), labels `y` or `Y` (nodes, tasks), and where known `x` or `X`, `edge_weight`, `split`, "
+    "`tasks`."
 )
 _MASKS = ("train_mask", "val_mask", "test_mask")
 
@@ -72,12 +76,39 @@ def read_graph_data(data: Any) -> GraphData:
 
 def _parts(data: Any) -> dict[str, Any]:
     if isinstance(data, str | Path):
-        arrays = load_arrays(existing_file("data", data))
-        return {**arrays, "Y": label_matrix(arrays)} if "Y" in arrays else arrays
+        return _from_file(existing_file("data", data))
     parts = data if isinstance(data, Mapping) else data.to_dict() if hasattr(data, "edge_index") else None
     if parts is None:
         raise InputError(f"{_FORMS} Found {type(data).__name__}.")
     return {str(name): value for name, value in parts.items() if value is not None}
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    if path.suffix == ".pt":
+        return _parts(_from_torch(path))
+    arrays = load_arrays(path)
+    return {**arrays, "Y": label_matrix(arrays)} if "Y" in arrays else arrays
+
+
+def _from_torch(path: Path) -> Any:
+    """Load tensors by name, or PyTorch Geometric's ``Data``; no other class is let in."""
+    try:
+        with torch.serialization.safe_globals(_geometric_classes()):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except (UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        raise InputError(
+            f"`data` must hold tensors by name or a PyTorch Geometric graph; nothing else is unpickled. "
+            f"'{path}': {str(error).splitlines()[0]} Save `graph.to_dict()` by torch.save, or arrays by numpy.savez."
+        ) from None
+
+
+def _geometric_classes() -> list[Any]:
+    if find_spec("torch_geometric") is None:
+        return []
+    from torch_geometric.data.data import Data, DataEdgeAttr, DataTensorAttr
+    from torch_geometric.data.storage import GlobalStorage
+
+    return [Data, DataEdgeAttr, DataTensorAttr, GlobalStorage]
 
 
 def _either(parts: Mapping[str, Any], *names: str) -> Any:

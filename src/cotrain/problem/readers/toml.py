@@ -12,6 +12,7 @@ from cotrain.checks import Findings
 from cotrain.errors import InputError
 from cotrain.problem.options import NetworkOptions, TrainingOptions
 from cotrain.problem.problem import Problem
+from cotrain.problem.readers.graph import GraphOptions, read_graph
 from cotrain.problem.readers.npz import read_npz
 from cotrain.problem.readers.options import ReaderOptions
 from cotrain.problem.readers.plain_values import describe, fits
@@ -25,7 +26,12 @@ TABLE_KEYS: dict[str, Any] = {
     "missing_inputs": MissingInputs,
 }
 NPZ_KEYS: dict[str, Any] = {"targets": list[str], "standardise": bool}
-SECTIONS: dict[str, type[NetworkOptions | TrainingOptions]] = {"network": NetworkOptions, "training": TrainingOptions}
+GRAPH_KEYS: dict[str, Any] = {"targets": list[str], "graph": GraphOptions}
+SECTIONS: dict[str, type[NetworkOptions | TrainingOptions | GraphOptions]] = {
+    "graph": GraphOptions,
+    "network": NetworkOptions,
+    "training": TrainingOptions,
+}
 
 
 def read_toml(path: str | Path) -> Problem:
@@ -57,9 +63,10 @@ def read_recipe(content: Mapping[str, Any], folder: Path) -> Problem:
         With everything wrong in ``content`` and in the data it names.
     """
     found, given = Findings(), dict[str, Any]()
-    is_npz = str(content.get("data", "")).endswith(".npz")
-    reader = NPZ_KEYS if is_npz else TABLE_KEYS
+    reader = _reader(content)
     hints = {"data": str, **reader, **get_type_hints(ReaderOptions), "split": str, **SECTIONS}
+    if reader is GRAPH_KEYS:
+        del hints["split"]  # a graph's file says which nodes are in which
     for name in _known("", content, hints, found):
         if name in SECTIONS:
             given[name] = _section(name, content[name], found)
@@ -67,7 +74,7 @@ def read_recipe(content: Mapping[str, Any], folder: Path) -> Problem:
             given[name] = content[name]
         else:
             found.append(_mistyped(name, content[name], hints[name]))
-    needed = ("data",) if is_npz else ("data", "targets")
+    needed = ("data", "targets") if reader is TABLE_KEYS else ("data",)
     found.extend(f"`{name}` is missing. Every problem file needs it." for name in needed if name not in content)
     if any(name not in given for name in needed):
         raise InputError(found)
@@ -79,25 +86,34 @@ def read_recipe(content: Mapping[str, Any], folder: Path) -> Problem:
     return problem
 
 
+def _reader(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the keys of the reader that is meant, which tell the readers apart."""
+    if "graph" in content:
+        return GRAPH_KEYS
+    return NPZ_KEYS if str(content.get("data", "")).endswith(".npz") else TABLE_KEYS
+
+
 def _read(path: Path, given: Mapping[str, Any], reader: Mapping[str, Any]) -> Problem:
     own = {name: value for name, value in given.items() if name in reader}
     options = ReaderOptions(**{name: value for name, value in given.items() if name not in reader})
+    if reader is GRAPH_KEYS:
+        return read_graph(path, options, GraphOptions(**own.pop("graph")), **own)
     return read_npz(path, options, **own) if reader is NPZ_KEYS else read_table(path, options, **own)
 
 
 def _section(name: str, content: Any, found: Findings) -> dict[str, Any]:
-    """Return the valid entries of ``[network]`` or ``[training]``."""
+    """Return the valid entries of ``[graph]``, ``[network]`` or ``[training]``."""
     if not isinstance(content, Mapping):
         found.append(f"`{name}` must be a section, [{name}]. Found {content!r}.")
         return {}
-    kind, given = SECTIONS[name], {}
+    kind, given = SECTIONS[name], dict[str, Any]()
     hints = get_type_hints(kind)
-    for key in _known(f"{name}.", content, hints, found):
+    for key in sorted(_known(f"{name}.", content, hints, found), key=list(hints).index):
         if not fits(content[key], hints[key]):
             found.append(_mistyped(f"{name}.{key}", content[key], hints[key]))
             continue
         with found.gather():
-            kind(**{key: content[key]})
+            kind(**given, **{key: content[key]})
             given[key] = content[key]
     return given
 
