@@ -29,9 +29,12 @@ _LANDMARKS_PER_TASK = 48
 _ENOUGH_LANDMARKS = 640
 _HELD_OUT = 64
 _FULL_NUMBERS = 64 * 2**20
+_PULL_NUMBERS = 4 * 2**20
 _SIDE_WIDTH = 16
 _LARGEST_RANK = 4
 _LARGEST_SIDE = 4096
+_TERMS = 1.5
+"""Directions of rank one for every coordinate (measured in benchmarks/gradients.py)."""
 _ENOUGH_ENERGY = 0.9
 _WORTH_ITS_COST = 0.05
 
@@ -117,7 +120,7 @@ class DataBases:
 
     def _pulls(self) -> Iterator[dict[str, Tensor]]:
         """Yield the pulls of as many tasks as fit into memory at once."""
-        tasks, at_once = range(len(self._tasks)), max(_FULL_NUMBERS // _entries(self._shapes), 1)
+        tasks, at_once = range(len(self._tasks)), max(_PULL_NUMBERS // _entries(self._shapes), 1)
         for start in tasks[::at_once]:
             wanted = tasks[start : start + at_once]
             yield task_pulls(self._network, self._tasks, self._rows, self._shapes, wanted=wanted)
@@ -135,7 +138,7 @@ class DataBases:
         rows = self._run(whole, self._draw.used)
         pulls = torch.cat([whole.apply(pulls) for pulls in self._pulls()])[list(rows)]
         directions = fit_directions(list(rows.values()), pulls, dimension=self._dimension or 1, seed=self._seed)
-        basis = whole.restricted(directions)
+        basis = whole.restricted(directions).of_fewer_terms(math.ceil(_TERMS * directions.shape[1]))
         if self._exact is not None:
             held_out = torch.cat([task.features for task in self._run(basis, self._draw.held_out).values()])
             basis.fidelity = Fidelity.of(held_out, self._exact)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -77,12 +77,21 @@ class Directions(Basis):
         """The directions."""
         return {f"{name}/{side}": t for name, part in self.parts.items() for side, t in part.tensors.items()}
 
+    def some(self, chosen: Tensor) -> Directions:
+        """Return the directions at the positions ``chosen``."""
+        return self._mapped(lambda tensor: tensor[:, chosen.to(tensor.device)])
+
     def to(self, like: Tensor) -> Directions:
         """Return the same directions on another device, in another precision."""
+        return self._mapped(lambda tensor: tensor.to(like))
+
+    def _mapped(self, change: Callable[[Tensor], Tensor]) -> Directions:
         known: dict[int, Tensor] = {}
 
         def once(tensor: Tensor) -> Tensor:
-            return known.setdefault(id(tensor), tensor.to(like))
+            if id(tensor) not in known:
+                known[id(tensor)] = change(tensor)
+            return known[id(tensor)]
 
         return Directions(self.shapes, {name: part.moved(once) for name, part in self.parts.items()})
 

@@ -11,7 +11,11 @@ from cotrain.gradients.bases.basis import Basis
 from cotrain.gradients.bases.directions import Directions
 from cotrain.gradients.bases.fidelity import Fidelity
 from cotrain.gradients.bases.kronecker import Kronecker
+from cotrain.gradients.bases.terms import choose_terms
 from cotrain.gradients.row_gradient import RowGradient
+
+_LOST = 1e-3
+"""Length of what is left of a direction below which it is noise."""
 
 
 class Principal(Basis):
@@ -45,6 +49,20 @@ class Principal(Basis):
     def restricted(self, directions: Tensor) -> Principal:
         """Return the basis of some directions, ``(d, fewer)`` with orthonormal columns."""
         return Principal(self.inner, (self.mixing.double() @ directions.double()).to(self.mixing))
+
+    def of_fewer_terms(self, count: int) -> Principal:
+        """Return nearly the same directions as sums of at most ``count`` directions of the inner basis.
+
+        Coordinates cost as many products as there are terms, so fewer are cheaper; a Kronecker basis stays as it is.
+        """
+        if isinstance(self.inner, Kronecker) or self.inner.dimension <= count:
+            return self
+        gram, mixing = self.inner.gram().double(), self.mixing.double()
+        chosen = choose_terms(gram, mixing, count)
+        spanned = Principal.spanning(self.inner.some(chosen))
+        projected = spanned.mixing.double().T @ gram[chosen] @ mixing
+        directions, sizes, _ = torch.linalg.svd(projected, full_matrices=False)
+        return spanned.restricted(directions[:, sizes > _LOST])
 
     @property
     def energy(self) -> float:
