@@ -67,7 +67,11 @@ ENTRIES = {
         Entry(TAG(seeds=1, every=3)),
         Entry(GradientCosine(seeds=1)),
         Entry(TrainingDynamics(seeds=1)),
-        Entry(DMTG(networks=2, seeds=2, search=SearchOptions(epochs=8, warmup=2, rate=0.1))),
+        Entry(
+            DMTG(networks=2, seeds=2, search=SearchOptions(epochs=8, warmup=2, rate=0.1)),
+            {"random task": "a task that no branch serves better than another lands with anybody"},
+            at_scale=DMTG(networks=2, seeds=1, search=SearchOptions(epochs=2, warmup=1)),
+        ),
         Entry(
             Influence(bases=1, projection_dim=20),
             {"twins": NOTHING_NEW},

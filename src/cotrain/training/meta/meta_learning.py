@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from cotrain import checks
+from cotrain.execution.threads import threads
 from cotrain.problem.losses import Outputs, row_losses
 from cotrain.problem.problem import Problem
 from cotrain.problem.rows import Rows
@@ -21,6 +22,7 @@ from cotrain.seeding import seeded
 from cotrain.training.callbacks import Audience
 from cotrain.training.checkpoint import State
 from cotrain.training.history import refuse_divergence
+from cotrain.training.loop import threads_for
 from cotrain.training.meta.episodes import draw
 from cotrain.training.precision import descend, mixed
 from cotrain.training.run import Run
@@ -28,6 +30,8 @@ from cotrain.training.schedule import advance, scheduler_of
 from cotrain.training.subset_data import SubsetData, trainable
 from cotrain.training.trainer import Trainer
 
+FLOPS_PER_WEIGHT = 6
+"""Of a linear layer and a row, forwards and backwards."""
 Weights = Mapping[str, Tensor]
 
 
@@ -147,6 +151,8 @@ class _Learning:
         optimizer = torch.optim.Adam(network.parameters(), lr=method.rate)
         scheduler = scheduler_of(optimizer, replace(self._options, epochs=method.steps))
         self._run = Run(chosen, seed, network, optimizer, scheduler=scheduler)
+        weights, rows = sum(own.numel() for own in network.parameters()), method.shots + method.queries
+        self._threads = threads_for(FLOPS_PER_WEIGHT * weights * rows)
         self._audience = Audience(trainer.watchers)
         self._audience.before_training(self._run, SubsetData.of(self._problem, chosen, trainer.device))
 
@@ -157,7 +163,7 @@ class _Learning:
     def advance(self) -> None:
         run, step = self._run, len(self._run.history)
         network, tasks = mixed(run.network, self._options), self._problem.tasks_of(run.subset)
-        with seeded(run.seed, "meta", step):
+        with threads(self._threads), seeded(run.seed, "meta", step):
             run.optimizer.zero_grad()
             place: dict[str, Any] = {"seed": run.seed, "step": step, "share": 1 / len(tasks)}
             losses = [self._method.learn(network, self._problem, task, **place) for task in tasks]

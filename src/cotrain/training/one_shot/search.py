@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cotrain import checks
+from cotrain.execution.threads import threads
 from cotrain.problem.options import TrainingOptions
 from cotrain.problem.rows import Rows
 from cotrain.problem.task import Subset
@@ -21,6 +22,7 @@ from cotrain.training.balancing.backward import task_losses, task_weights
 from cotrain.training.checkpoint import State
 from cotrain.training.flops import flops_per_row
 from cotrain.training.history import refuse_divergence
+from cotrain.training.loop import threads_for
 from cotrain.training.optimizer import optimizer_of, optimizer_state, restore_optimizer
 from cotrain.training.precision import descend, mixed, scaler_of
 from cotrain.training.subset_data import SubsetData, batches
@@ -131,7 +133,8 @@ class Search:
             When a loss is not finite.
         """
         start = time.perf_counter()
-        with seeded(self._seed, "search", self._epochs):
+        work = self._flops.step * self._training.batch_size
+        with threads(threads_for(work)), seeded(self._seed, "search", self._epochs):
             self._epoch(self._epochs)
         if self._epochs >= self._options.warmup:
             self._prune()
