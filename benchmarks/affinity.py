@@ -31,6 +31,7 @@ from cotrain.affinity import (
     Calibrated,
     Estimator,
     GradientCosine,
+    MeasuredPairs,
     MeasuredSubsets,
     SampleWiseLandscape,
 )
@@ -38,7 +39,6 @@ from cotrain.affinity.subset_losses import SubsetLosses
 from cotrain.evaluation.regret import true_gains
 from cotrain.evaluation.scores import evaluate
 from cotrain.evaluation.truth import read_truth
-from cotrain.problem.problem import Problem
 from cotrain.training.trainer import Trainer
 
 mpl.use("Agg")
@@ -61,8 +61,8 @@ NULLS = ("base loss", "task mean", "size only")
 class Row:
     """One predictor on one data set, one seed; correlations are within tasks across subsets of three tasks or more.
 
-    ``share`` is the cost in trainings' FLOPs as a share of training every pair with eight seeds; ``gain`` the mean over
-    one to five networks of the measured test gain of the networks it chooses among the measured ones.
+    ``flops`` is the cost; ``gain`` the mean over one to five networks of the measured test gain of the networks it
+    chooses among the measured ones.
     """
 
     data: str
@@ -76,7 +76,7 @@ class Row:
     gain: float = math.nan
     validation_coverage: float = math.nan
     coverage: float = math.nan
-    share: float = math.nan
+    flops: float = math.nan
     seconds: float = 0.0
 
 
@@ -84,12 +84,11 @@ def rows_of(name: str, folder: Path, seeds: list[int], methods: Mapping[str, Est
     """Estimate with every method and seed, and score on one data set."""
     problem = problem_of(name)
     validation, test = (read_truth(folder / f"{name}.npz", split=split) for split in ("validation", "test"))
-    pair_flops = _flops_of_pairs(folder / f"{name}.npz", problem)
     for method, estimator in methods.items():
         for seed in seeds:
             affinity = estimator.estimate(problem, Trainer(problem), seed=seed)
             print(name, method, seed, affinity, f"{affinity.cost.seconds:.1f} s", flush=True)
-            yield _row(name, method, seed, affinity, (validation, test), affinity.cost.flops / pair_flops)
+            yield _row(name, method, seed, affinity, (validation, test), affinity.cost.flops)
 
 
 def null_rows(name: str, folder: Path) -> Iterator[Row]:
@@ -101,20 +100,20 @@ def null_rows(name: str, folder: Path) -> Iterator[Row]:
     for score, other in zip(on_test.scores[1:], on_validation.scores[1:], strict=True):
         yield Row(
             name, score.predictor, 0, score.pearson, score.spearman, score.beyond_size, other.pearson, score.sign,
-            best - score.regret, share=0.0,
+            best - score.regret, flops=0.0,
         )  # fmt: skip
     measured = Affinity(blank.tasks, blank.matrix, blank.standard_error, blank.counts, subset_losses=validation)
     row = _row(name, "measured on validation rows", 0, measured, (validation, test), math.nan)
     yield replace(row, validation_pearson=math.nan, validation_coverage=math.nan)
     gain = test.gain()
     for label, mask in (("all-in-one", test.mask.all(axis=1)), ("one per task", test.sizes == 1)):
-        yield Row(name, label, 0, gain=float(np.nanmean(gain[mask])), share=0.0)
+        yield Row(name, label, 0, gain=float(np.nanmean(gain[mask])), flops=0.0)
     yield Row(name, "best measured", 0, gain=best)
     yield Row(name, "noise ceiling", 0, pearson=on_test.ceiling, validation_pearson=on_validation.ceiling)
 
 
 def _row(
-    name: str, method: str, seed: int, affinity: Affinity, truth: tuple[SubsetLosses, SubsetLosses], share: float
+    name: str, method: str, seed: int, affinity: Affinity, truth: tuple[SubsetLosses, SubsetLosses], flops: float
 ) -> Row:
     validation, test = truth
     score, other = evaluate(affinity, test, budgets=BUDGETS), evaluate(affinity, validation, budgets=BUDGETS)
@@ -122,20 +121,13 @@ def _row(
     gain = float(np.nanmean(true_gains(affinity.predict(test.mask).gain, test, BUDGETS)))
     return Row(
         name, method, seed, mine.pearson, mine.spearman, mine.beyond_size, other.scores[0].pearson, mine.sign, gain,
-        other.coverage, score.coverage, share, affinity.cost.seconds,
+        other.coverage, score.coverage, flops, affinity.cost.seconds,
     )  # fmt: skip
-
-
-def _flops_of_pairs(path: Path, problem: Problem) -> float:
-    """FLOPs of training every pair with eight seeds, at the mean cost of a training of the truth."""
-    tasks = len(problem.names)
-    with np.load(path, allow_pickle=False) as archive:
-        return float(archive["flops"] / archive["trainings"]) * 8 * tasks * (tasks - 1) / 2
 
 
 def write(rows: list[dict[str, Any]]) -> None:
     """Write the page and its plot from all rows."""
-    frame = pd.DataFrame(rows)
+    frame = _with_shares(pd.DataFrame(rows))
     mean = frame.groupby(["data", "predictor"], sort=False).mean(numeric_only=True).drop(columns="seed").reset_index()
     everywhere = mean.groupby("predictor")["data"].transform("nunique") == mean["data"].nunique()
     overall = mean[everywhere].groupby("predictor", sort=False).mean(numeric_only=True).reset_index()
@@ -146,6 +138,14 @@ def write(rows: list[dict[str, Any]]) -> None:
         text.append(f"\n## {name}\n\n{_table(ranked)}")
     (DOCS / "leaderboard.md").write_text("\n".join(text) + "\n")
     _plot(overall)
+
+
+def _with_shares(frame: pd.DataFrame) -> pd.DataFrame:
+    """Put in place of FLOPs their share of those of all pairs with eight seeds."""
+    pairs = frame[frame["predictor"] == MeasuredPairs.name].groupby("data")["flops"].mean()
+    place = frame.columns.get_loc("flops")
+    frame.insert(place, "share", frame["flops"] / (8 * frame["data"].map(pairs)))
+    return frame.drop(columns="flops")
 
 
 def _table(frame: pd.DataFrame) -> str:
@@ -163,8 +163,8 @@ _INTRODUCTION = """Made by `python benchmarks/affinity.py ../truth`; truth by `p
 Correlations are within each task, across measured subsets of three tasks or more, on test rows (`validation_pearson`:
 on validation rows, seeds of the truth's own). `gain`: test gain of the networks chosen, mean over one to five networks.
 `validation_coverage`, `coverage`: share of measured gains on validation and on test rows within 95 % intervals.
-`share`: FLOPs as a share of training all pairs with eight seeds. Nulls know the truth's own means; the estimates do
-not. Empty: it does not vary within a task, or is not known.
+`share`: FLOPs as a share of training every task and every pair with eight seeds. Nulls know the truth's own means; the
+estimates do not. Empty: it does not vary within a task, or is not known.
 
 ![Correlation against cost](leaderboard.png)"""
 

@@ -25,6 +25,8 @@ from cotrain.training.trainer import Trainer
 Floats = NDArray[np.float64]
 _OBSERVATIONS = 5000
 """Losses, on two halves of the rows, that a process learns from in seconds."""
+_SHARE = 0.62
+"""Of the rows of all pairs, each once: under a tenth of eight times."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,9 @@ class Calibrated:
     Parameters
     ----------
     trainings
-        Subsets trained, those of one task among them. By default under a tenth of all pairs with eight seeds
-        each (larger subsets take longer), but at least ``tasks + 10``, and no more than tell some 2,500 losses.
+        Subsets trained, those of one task among them. By default as many as go through under a tenth of the rows
+        that all pairs with eight seeds go through, but at least ``tasks + 10``, and no more than tell some 2,500
+        losses.
     scores
         Cheap estimators whose affinities are features of the model. None by default: on measured truth they added
         little (see the leaderboard).
@@ -87,7 +90,7 @@ class Calibrated:
         tasks = tuple(sorted(problem.names))
         scores = {name: affinity.with_tasks(tasks).matrix for name, affinity in cheap.items()}
         campaign = _Campaign(Measurements(trainer, tasks), scores, self.seeds, seed)
-        self._run(campaign, len(tasks))
+        self._run(campaign, self._trainings(problem.with_tasks(tasks)))
         model, alone = campaign.model(), campaign.measured.table.alone
         spread = co_occurrence_mean(_predicted(model, alone, survey(tasks, seed=seed)))
         table = _predicted(model, alone, candidate_subsets(spread.matrix))
@@ -96,19 +99,34 @@ class Calibrated:
         affinity = Affinity(tasks, *spread, self.name, "gain", table, cost, warnings, self.citation, model)
         return affinity.with_tasks(problem.names)
 
-    def _run(self, campaign: _Campaign, tasks: int) -> None:
+    def _run(self, campaign: _Campaign, trainings: int) -> None:
+        tasks = len(campaign.measured.tasks)
         alone = singles_and_all(tasks)
         campaign.train(alone)
-        left = max(self._trainings(tasks) - len(alone), 0) if tasks > 2 else 0
+        left = max(trainings - len(alone), 0) if tasks > 2 else 0
         for number in range(self.rounds):
             count = left // self.rounds + (number < left % self.rounds)
             if count:
                 campaign.train(campaign.first(count) if number == 0 else campaign.most_telling(count))
 
-    def _trainings(self, tasks: int) -> int:
-        tenth = round(0.58 * tasks * (tasks - 1) / 2)
-        mean_size = (2 + largest(tasks)) / 2
-        return self.trainings or round(min(max(tenth, tasks + 10), 10 * tasks, tasks + _OBSERVATIONS / (2 * mean_size)))
+    def _trainings(self, problem: Problem) -> int:
+        if self.trainings is not None or len(problem.names) < 3:
+            return self.trainings or 0
+        tasks = len(problem.names)
+        told = tasks + _OBSERVATIONS / (2 + largest(tasks))
+        return round(min(max(_within_budget(problem), tasks + 10), 10 * tasks, told))
+
+
+def _within_budget(problem: Problem) -> float:
+    """Return how many trainings go through the rows that may be spent, every task alone and all together first."""
+    names, tasks = problem.names, len(problem.names)
+    observed = problem.splits["train"].observed.cpu().numpy()
+    common = observed.T.astype(np.float64) @ observed
+    own = common.diagonal()
+    pairs = float((own[:, None] + own - common)[np.triu_indices(tasks, 1)].sum())
+    left = _SHARE * pairs - float(own.sum()) - len(observed)
+    larger = [observed[:, row].any(axis=1).sum() for row in first_subsets(names, tasks, 0)]
+    return tasks + 1 + left / float(np.mean(larger))
 
 
 class _Campaign:
