@@ -7,7 +7,7 @@ from cotrain.gradients.doctor import examine
 from cotrain.problem.problem import Problem
 from cotrain.problem.rows import Inputs
 
-from .networks import Bare, TiedTokens, rows_of, tokens
+from .networks import Bare, Doubled, TiedTokens, rows_of, tokens
 from .toys import MIXED, problem_of, targets_for
 
 
@@ -58,6 +58,12 @@ def test_the_layer_that_mixes_rows_is_named() -> None:
     found = examine(problem_with(rows_of(8, 4)), network)
     assert found.findings[0].severity == "refused"
     assert found.findings[0].where == ("1",)
+
+
+def test_an_operation_without_a_backward_pass_is_refused_with_the_layer() -> None:
+    found = examine(problem_with(rows_of(8, 4)), nn.Sequential(nn.Linear(4, 5), Doubled(), nn.Linear(5, 5)))
+    assert not found.healthy
+    assert "output of `1`" in found.text
 
 
 class Masked(nn.Module):

@@ -65,7 +65,7 @@ def examine(
             network = problem.build(tasks)
     rows = problem.gradient_rows("train").columns([problem.names.index(name) for name in subset])
     few = rows.take(torch.arange(_ROWS) % len(rows)).to(next(network.parameters()).device)
-    findings = [*_state(network), *_unreached(network, tasks, few), *_padding(network, few.inputs)]
+    findings = [*_state(network), *_padding(network, few.inputs)]
     shapes = parameter_shapes(network, parameters)
     try:
         engine = Engine(network, tasks, KhatriRao(shapes, dimension=dim), few)
@@ -73,6 +73,7 @@ def examine(
         mixing = uses_batch_statistics(network) or _first_mixing_layer(network, few.inputs)
         refused = Finding("refused", mixing, str(error))
         return Diagnosis((refused, *findings), {}, {}, None)
+    findings += _unreached(network, tasks, few)
     plan, block = engine.plan, _block(engine, rows)
     if engine.takes_forward(block):
         paths: dict[str, PathName] = dict.fromkeys(shapes, "forward")

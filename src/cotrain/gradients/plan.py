@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from cotrain.errors import InputError
+from cotrain.gradients.backward import first_without_backward
 from cotrain.gradients.bases.basis import Basis
 from cotrain.gradients.bases.identity import Identity
 from cotrain.gradients.layers.attention import ExplicitAttention
@@ -89,7 +90,7 @@ def make_plan(network: nn.Module, shapes: Shapes, margins: MarginFunction, rows:
     Raises
     ------
     InputError
-        When rows influence each other, so that a row has no gradient of its own.
+        When rows influence each other, so that a row has no gradient of its own, or an operation has no backward pass.
     """
     _refuse_batch_statistics(network)
     trial = _Trial(network, shapes, margins, rows.take(torch.arange(PROBES) % len(rows)))
@@ -133,7 +134,20 @@ class _Trial:
         self.margins = mixture(margins, weights)
         self._precision = next(network.parameters()).dtype
         self._tolerance = tolerance(next(network.parameters()))
-        self._truth, self._alone = self._run(LoopPath(network, self.basis, self.margins, tuple(shapes)))
+        self._truth, self._alone = self._run_loop(tuple(shapes))
+
+    def _run_loop(self, names: tuple[str, ...]) -> tuple[Tensor, Tensor]:
+        try:
+            return self._run(LoopPath(self.network, self.basis, self.margins, names))
+        except (RuntimeError, NotImplementedError) as error:
+            layer = first_without_backward(self.network, names, self.rows.inputs)
+            if layer is None:
+                raise
+            raise InputError(
+                f"No backward pass runs through what leads to the output of `{layer}`, so its gradients do not exist: "
+                f"{str(error).strip().splitlines()[0]} Use differentiable operations there, or choose `parameters` "
+                "that come after it."
+            ) from error
 
     def _run(self, path: Path) -> tuple[Tensor, Tensor]:
         started = path.start(self.rows.inputs, self.rows.targets, several=False)
