@@ -38,9 +38,9 @@ SECTIONS = {
     "selection-nine": Section("Network selection against the published enumeration", selection.against_enumeration),
     "selection-exact": Section("Network selection, proven optimal", selection.exact),
     "selection-100": Section(
-        "100 tasks, no bound wanted, against ten random starts", partial(selection.local_search, 100, 1)
+        "100 tasks, no bound wanted, against ten random starts", partial(selection.local_search, 100, 3)
     ),
-    "selection-500": Section("The same with 500 tasks", partial(selection.local_search, 500, 1)),
+    "selection-500": Section("The same with 500 tasks", partial(selection.local_search, 500, 2)),
     "selection-gaps-40": Section("Certified gap at 40 tasks", partial(selection.gaps, 40, 1)),
     "selection-gaps-60": Section("Certified gap at 60 tasks", partial(selection.gaps, 60, 1)),
     "selection-gaps-100": Section("Certified gap at 100 tasks", partial(selection.gaps, 100, 1)),
@@ -49,7 +49,7 @@ SECTIONS = {
         "Average density against cvxpy + SCS, 100 tasks", partial(density.against_scs, 100, 10, draws=3)
     ),
     "density-scs-200": Section("The same with 200 tasks", partial(density.against_scs, 200, 15, draws=1)),
-    "density-scs-500": Section("The same with 500 tasks", partial(density.against_scs, 500, 20, draws=1, limit=100)),
+    "density-scs-500": Section("The same with 500 tasks", partial(density.against_scs, 500, 20, draws=1, limit=300)),
     "density-large": Section("A thousand tasks", partial(density.certified, 1000, 25)),
     "density-noise": Section("Pure noise: the relaxation itself is loose", density.noise_gaps),
     "density-exact": Section("Average density, proven optimal", density.exact),
