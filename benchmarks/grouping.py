@@ -89,18 +89,24 @@ def main() -> None:
     wanted = parser.parse_args().sections or list(SECTIONS)
     if unknown := set(wanted) - set(SECTIONS):
         parser.error(f"no such section: {', '.join(sorted(unknown))}")
+    with threadpool_limits(1):
+        for name in wanted:
+            rows = SECTIONS[name].measure()
+            print(f"## {name}\n\n{table(rows)}\n", flush=True)
+            save(name, rows)
+
+
+def save(name: str, rows: Rows) -> None:
+    """Add a section to what is recorded."""
     file = RESULTS / "grouping.json"
     results: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
     results["machine"] = (
         f"{platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}, "
         f"cvxpy {cvxpy.__version__}, one thread"
     )
-    with threadpool_limits(1):
-        for name in wanted:
-            results[name] = SECTIONS[name].measure()
-            print(f"## {name}\n\n{table(results[name])}\n", flush=True)
-            file.write_text(json.dumps(results, indent=1) + "\n")
-            file.with_suffix(".md").write_text(written(results))
+    results[name] = rows
+    file.write_text(json.dumps(results, indent=1) + "\n")
+    file.with_suffix(".md").write_text(written(results))
 
 
 if __name__ == "__main__":

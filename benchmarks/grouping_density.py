@@ -3,10 +3,11 @@
 **Average density.** The baseline solves the same relaxation of the same instance in the same run with cvxpy's default
 SCS settings (compiling included) and rounds it by the published rule: scan the tasks in order, each one that is free
 opens a group and takes every later free one whose entry exceeds 1/n. That rule returns whatever number of groups it
-returns, so that what it loses is measured against cotrain with that number. Where SCS reaches its time limit (wall clock), its
-status says so, what it had is rounded if it had anything, and the ratio is a lower bound. cotrain's time is the whole
-of ``AverageDensity(networks=k, exactly=True).group``: local search, relaxation, bounds, roundings; the default
-tolerance is .15 %.
+returns; the objective is comparable across numbers (zero diagonal), and the table of roundings compares with cotrain
+for the number returned. Where SCS reaches its time limit (wall clock), its status says so, what it had is rounded if it
+had anything, and the ratio is a lower bound. cotrain's time is the whole of
+``AverageDensity(networks=k, exactly=True).group``: local search, relaxation, bounds, roundings; the tolerance is the
+default, .15 %, or .5 %.
 "families" are unequal families of tasks with noise; "directions" are families that overlap, from inner products of
 noisy directions in eight dimensions; "noise" has no structure at all.
 """
