@@ -54,6 +54,17 @@ def test_every_form_gives_what_the_full_gradient_gives(positions: int, direction
             torch.testing.assert_close(torch.einsum("no,ni->noi", *outer), true, rtol=1e-4, atol=1e-5)
 
 
+@settings(max_examples=25, deadline=None)
+@given(positions=st.integers(1, 9), seed=st.integers(0, 999))
+def test_moments_are_those_of_the_full_gradient(positions: int, seed: int) -> None:
+    for name in ("factored", "channels", "tokens"):
+        gradient, true = forms(positions, seed)[name]
+        assert isinstance(gradient, Factored)
+        left, right = gradient.moments()
+        torch.testing.assert_close(left, torch.einsum("noi,npi->op", true, true), rtol=1e-4, atol=1e-3)
+        torch.testing.assert_close(right, torch.einsum("noi,noj->ij", true, true), rtol=1e-4, atol=1e-3)
+
+
 @pytest.mark.parametrize("remember", [True, False])
 def test_products_are_remembered_where_that_was_asked_for(remember: bool) -> None:
     factor = Values(torch.randn(2, 3, 4), remember=remember)

@@ -13,7 +13,7 @@ from cotrain.gradients.bases.directions import Directions
 from cotrain.gradients.bases.kronecker import Kronecker, Sides
 from cotrain.gradients.bases.parts import Full, Part, RankOne
 from cotrain.gradients.parameters import Shapes
-from cotrain.gradients.row_gradient import RowGradient, matrix_shape
+from cotrain.gradients.row_gradient import Factored, RowGradient, matrix_shape, moments_of
 from cotrain.seeding import generator
 
 
@@ -106,15 +106,10 @@ class SideMoments(_Collector):
         o, i = matrix_shape(self.shapes[name])
         left = self._left.setdefault(name, raw.new_zeros(o, o))
         right = self._right.setdefault(name, raw.new_zeros(i, i))
-        outer = gradients[0].outer() if len(gradients) == 1 else None
-        if outer is not None:
-            left.addmm_((outer[0] * outer[1].square().sum(dim=1, keepdim=True)).T, outer[0])
-            right.addmm_((outer[1] * outer[0].square().sum(dim=1, keepdim=True)).T, outer[1])
-        elif gradients:
-            dense = _total(gradients)
-            by_output, by_input = dense.transpose(0, 1).flatten(1), dense.flatten(0, 1)
-            left.addmm_(by_output, by_output.T)
-            right.addmm_(by_input.T, by_input)
+        if gradients:
+            by_output, by_input = _moments(gradients)
+            left += by_output
+            right += by_input
 
     def kronecker(self, width: int) -> Kronecker:
         """Return the basis of the ``width`` leading directions of every side, twice as many for vectors."""
@@ -124,6 +119,14 @@ class SideMoments(_Collector):
             wide = 2 * width if len(right) == 1 else width
             sides[name] = Sides(_leading(left, wide), _leading(right, width))
         return Kronecker(self.shapes, sides)
+
+
+def _moments(gradients: list[RowGradient]) -> tuple[Tensor, Tensor]:
+    """Return the rows' summed ``G G'`` and ``G' G`` of contributions that add up to ``G``."""
+    first = gradients[0]
+    if len(gradients) > 1:
+        return moments_of(_total(gradients))
+    return first.moments() if isinstance(first, Factored) else moments_of(first.dense())
 
 
 def _total(gradients: list[RowGradient]) -> Tensor:

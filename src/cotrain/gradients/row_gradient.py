@@ -21,6 +21,12 @@ def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
     return (shape[0], math.prod(shape[1:])) if shape else (1, 1)
 
 
+def moments_of(matrices: Tensor) -> tuple[Tensor, Tensor]:
+    """Return ``sum_n G G'`` and ``sum_n G' G`` of matrices ``(n, o, i)``."""
+    by_output, by_input = matrices.transpose(0, 1).flatten(1), matrices.flatten(0, 1)
+    return by_output @ by_output.T, by_input.T @ by_input
+
+
 class RowGradient(Protocol):
     """Gradients ``G`` of one parameter for ``n`` rows."""
 
@@ -113,10 +119,24 @@ class Factored:
         right = self.right.dense()
         return self.left.dense().transpose(1, 2).to(right.dtype) @ right
 
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Return ``sum_n G G'`` and ``sum_n G' G``, without forming ``G`` where products of positions are cheaper."""
+        p, o, i = self.left.positions, self.left.size, self.right.size
+        if o * i * (p + o + i) <= 2 * p * p * (o + i) + p * (o * o + i * i):
+            return moments_of(self.dense())
+        left, right = self.left.dense(), self.right.dense()
+        return _moment(left, right), _moment(right, left)
+
     def _forming_pays(self, directions: int) -> bool:
         """Whether forming ``G`` takes fewer operations than ``r`` directions at every position."""
         positions, o, i = self.left.positions, self.left.size, self.right.size
         return positions > 1 and positions * o * i + o * i * directions < positions * (o + i) * directions
+
+
+def _moment(side: Tensor, other: Tensor) -> Tensor:
+    """Return ``sum_n S' (T T') S`` of ``S (n, positions, s)`` and ``T (n, positions, t)``."""
+    weighted = (other @ other.transpose(1, 2)) @ side
+    return side.flatten(0, 1).T @ weighted.flatten(0, 1)
 
 
 class Summed:
