@@ -13,6 +13,7 @@ from cotrain.problem.options import NetworkOptions, TrainingOptions
 from cotrain.problem.problem import SPLITS, Problem, Split
 from cotrain.problem.rows import Rows
 from cotrain.problem.task import Task
+from cotrain.training.evaluation import mean_losses
 from cotrain.training.one_shot.assignment import likeliest
 from cotrain.training.one_shot.dmtg import DifferentiableGrouping
 from cotrain.training.one_shot.search import SearchOptions
@@ -85,6 +86,18 @@ def test_a_start_is_kept_where_nothing_moves() -> None:
     start = (("a", "c"), ("b", "d"))
     found = DifferentiableGrouping(2, search=search, start=start).fit(Trainer(problem_for()))
     assert set(found.groups) == set(start)
+
+
+def test_a_search_that_overfits_goes_back_to_its_best_branches() -> None:
+    training = TrainingOptions(learning_rate=0.05, batch_size=8, epochs=1)
+    problem = problem_for(rows=24, missing=0.0, hidden=(32,), training=training)
+    method = DifferentiableGrouping(2, search=SearchOptions(epochs=40, warmup=40), least_tasks=0)
+    search = method.find(Trainer(problem), ("a", "b", "c", "d"))
+    curve, tasks = search.history.curve, problem.tasks_of(("a", "b", "c", "d"))
+    assert curve[-1] > 1.1 * curve.min()
+    rows = problem.rows_of(("a", "b", "c", "d"), "validation")
+    kept = np.mean([mean_losses(branch, tasks, rows) for branch in search.branches])
+    assert kept == pytest.approx(curve.min(), rel=1e-6)
 
 
 @given(tasks=st.integers(1, 5), branches=st.integers(1, 3), least=st.integers(0, 2), seed=st.integers(0, 1000))

@@ -20,11 +20,13 @@ from cotrain.problem.task import Subset
 from cotrain.seeding import generator, seeded
 from cotrain.training.balancing.backward import task_losses, task_weights
 from cotrain.training.checkpoint import State
+from cotrain.training.evaluation import mean_losses
 from cotrain.training.flops import flops_per_row
-from cotrain.training.history import refuse_divergence
+from cotrain.training.history import History, refuse_divergence
 from cotrain.training.loop import threads_for
 from cotrain.training.optimizer import optimizer_of, optimizer_state, restore_optimizer
 from cotrain.training.precision import descend, mixed, scaler_of
+from cotrain.training.run import Run
 from cotrain.training.subset_data import SubsetData, batches
 from cotrain.training.tensor_file import prefixed, unprefixed
 
@@ -100,32 +102,42 @@ class Search:
         seed: int,
     ) -> None:
         self.branches, self._data, self._training = branches, data, training
-        self._options, self._seed = options, seed
+        self._options = options
         device = data.label_weights.device
         self._weights = task_weights(data)
         self.logits = torch.zeros(len(data.tasks), len(branches), device=device, requires_grad=True)
         self._open = torch.ones(len(data.tasks), len(branches), dtype=torch.bool, device=device)
         self._chooser = torch.optim.Adam([self.logits], lr=options.rate)
-        self._optimizer = optimizer_of(branches.parameters(), training)
-        self._scaler = scaler_of(training, device)
+        optimizer = optimizer_of(branches.parameters(), training)
+        names = tuple(task.name for task in data.tasks)
+        self._run = Run(names, seed, branches, optimizer, scaler=scaler_of(training, device))
         self._flops = flops_per_row(branches[0], data, training.batch_size)
-        self.flops, self.steps, self.seconds = 0.0, 0, 0.0
-        self._epochs = 0
+        self.flops, self.steps = 0.0, 0
 
     def start_from(self, groups: Sequence[Subset]) -> None:
         """Give tasks of each group a head start in one branch."""
-        names = [task.name for task in self._data.tasks]
+        names = self._run.subset
         with torch.no_grad():
             for branch, group in enumerate(groups):
                 self.logits[[names.index(name) for name in group], branch] += HEAD_START
 
     @property
+    def history(self) -> History:
+        """What was to be expected of each task after each epoch: validation losses under its chances then."""
+        return self._run.history
+
+    @property
+    def seconds(self) -> float:
+        """Spent so far."""
+        return self._run.seconds
+
+    @property
     def finished(self) -> bool:
         """Whether all epochs are over."""
-        return self._epochs >= self._options.epochs
+        return len(self.history) >= self._options.epochs
 
     def advance(self) -> None:
-        """Search for an epoch.
+        """Search for an epoch; after the last, branches go back to where the expected validation loss was best.
 
         Raises
         ------
@@ -133,40 +145,31 @@ class Search:
             When a loss is not finite.
         """
         start = time.perf_counter()
-        work = self._flops.step * self._training.batch_size
-        with threads(threads_for(work)), seeded(self._seed, "search", self._epochs):
-            self._epoch(self._epochs)
-        if self._epochs >= self._options.warmup:
+        work, epoch = self._flops.step * self._training.batch_size, len(self.history)
+        with threads(threads_for(work)), seeded(self._run.seed, "search", epoch):
+            self._epoch(epoch)
+            self._judge()
+        if epoch >= self._options.warmup:
             self._prune()
-        self._epochs += 1
-        self.seconds += time.perf_counter() - start
+        if self.finished:
+            self.branches.load_state_dict(self._run.best)
+        self._run.seconds += time.perf_counter() - start
 
     def state(self) -> State:
         """Return all it needs to go on as if it had never been interrupted."""
-        parts = {
-            "branches.": self.branches.state_dict(),
-            "optimizer.": optimizer_state(self._optimizer),
-            "chooser.": optimizer_state(self._chooser),
-        }
-        tensors = {"logits": self.logits, "open": self._open}
-        for prefix, part in parts.items():
-            tensors |= prefixed(prefix, part)
-        counts = {name: getattr(self, name) for name in ("_epochs", "steps", "flops", "seconds")}
-        return {**counts, "scale": {} if self._scaler is None else self._scaler.state_dict()}, tensors
+        header, tensors = self._run.state()
+        tensors |= {"logits": self.logits, "open": self._open} | prefixed("chooser.", optimizer_state(self._chooser))
+        return {**header, "steps": self.steps, "flops": self.flops}, tensors
 
     def restore(self, state: State) -> None:
         """Bring a fresh search to a state."""
         header, tensors = state
-        for name in ("_epochs", "steps", "flops", "seconds"):
-            setattr(self, name, header[name])
-        self.branches.load_state_dict(unprefixed("branches.", tensors))
+        self._run.restore(state)
+        self.steps, self.flops = header["steps"], header["flops"]
         with torch.no_grad():
             self.logits.copy_(tensors["logits"])
         self._open = tensors["open"].to(self._open.device)
-        restore_optimizer(self._optimizer, unprefixed("optimizer.", tensors))
         restore_optimizer(self._chooser, unprefixed("chooser.", tensors))
-        if self._scaler is not None:
-            self._scaler.load_state_dict(header["scale"])
 
     def probabilities(self) -> NDArray[np.float64]:
         """Return ``(tasks, branches)``, next to nothing where a choice is no longer open."""
@@ -176,24 +179,24 @@ class Search:
     def _epoch(self, epoch: int) -> None:
         total, size = self._weights.new_zeros(()), self._training.batch_size
         judged = self._validation_batches(epoch)
-        for number, index in enumerate(batches(len(self._data.train), size, self._seed, epoch)):
+        for number, index in enumerate(batches(len(self._data.train), size, self._run.seed, epoch)):
             batch = self._data.train.take(index.to(self._weights.device))
-            self._optimizer.zero_grad()
+            self._run.optimizer.zero_grad()
             loss = self._loss(batch, self._choice(epoch).detach())
             torch.autograd.backward(loss)
-            descend(self._optimizer, self._training, self._scaler)
+            descend(self._run.optimizer, self._training, self._run.scaler)
             self.steps += 1
             self.flops += len(batch) * self._flops.step * self._in_use()
             total += loss.detach()
             if epoch >= self._options.warmup:
                 self._choose(judged[number % len(judged)], epoch)
-        refuse_divergence(tuple(task.name for task in self._data.tasks), epoch, total.item())
+        refuse_divergence(self._run.subset, epoch, total.item())
 
     def _choose(self, index: Tensor, epoch: int) -> None:
         """Take a step with the logits, on validation rows."""
         batch = self._data.validation.take(index.to(self._weights.device))
         with torch.no_grad():
-            losses = self._losses(batch)
+            losses = self._losses(batch, training=False)
         loss = (self._choice(epoch) * losses).sum(dim=1).mean()
         self._chooser.zero_grad()
         torch.autograd.backward(loss)
@@ -203,12 +206,24 @@ class Search:
     def _loss(self, batch: Rows, choice: Tensor) -> Tensor:
         return (choice * self._losses(batch)).sum(dim=1).mean()
 
-    def _losses(self, batch: Rows) -> Tensor:
+    def _judge(self) -> None:
+        """Note the validation losses to be expected, and the branches where they are the best so far."""
+        rows, chances = self._data.validation, self.probabilities()
+        expected = np.zeros(len(self._data.tasks))
+        for number in self._open.any(dim=0).nonzero().flatten().tolist():
+            expected += chances[:, number] * mean_losses(self.branches[number], self._data.tasks, rows)
+        self.flops += len(rows) * self._flops.forward * self._in_use()
+        judged = rows.observed.any(dim=0).cpu().numpy()
+        refuse_divergence(self._run.subset, len(self.history), *expected[judged])
+        if self.history.add(expected):
+            self._run.best = {name: value.clone() for name, value in self.branches.state_dict().items()}
+
+    def _losses(self, batch: Rows, *, training: bool = True) -> Tensor:
         """Return ``(tasks, branches)``; zero for branches no longer in use."""
         used, columns = self._open.any(dim=0).tolist(), []
         for branch, use in zip(self.branches, used, strict=True):
             if use:
-                outputs = mixed(branch.train(), self._training, self._scaler)(batch.inputs)
+                outputs = mixed(branch.train(training), self._training, self._run.scaler)(batch.inputs)
                 columns.append(task_losses(self._data, outputs, batch.targets) * self._weights)
             else:
                 columns.append(self._weights.new_zeros(len(self._weights)))
@@ -237,5 +252,5 @@ class Search:
 
     def _validation_batches(self, epoch: int) -> tuple[Tensor, ...]:
         rows = len(self._data.validation)
-        order = torch.randperm(rows, generator=generator(self._seed, "judged", epoch))
+        order = torch.randperm(rows, generator=generator(self._run.seed, "judged", epoch))
         return torch.split(order, self._training.batch_size)
