@@ -14,7 +14,7 @@ from cotrain.affinity.surrogates.gain_process import GainProcess
 from cotrain.affinity.surrogates.observations import Points
 from cotrain.seeding import derive
 
-_LARGEST = 24
+_LARGEST = 12
 _CANDIDATES = 80
 _TARGETS = 400
 
@@ -25,7 +25,7 @@ def largest(tasks: int) -> int:
 
 
 def first_subsets(tasks: Sequence[str], count: int, seed: int) -> NDArray[np.bool_]:
-    """Return ``count`` subsets of two to all but one tasks (or 24), all sizes equally often, pairs balanced within one.
+    """Return ``count`` subsets of two to all but one tasks (or 12), all sizes equally often, pairs balanced within one.
 
     Examples
     --------
