@@ -1,3 +1,4 @@
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -46,6 +47,30 @@ def test_two_conflicting_tasks_lose_what_conflicts(build: Callable[[], Callable[
     assert abs(float(projected_one @ other)) < 1e-6
     assert abs(float(projected_other @ one)) < 1e-6
     assert torch.allclose(build()(torch.stack([one, other])), projected_one + projected_other, atol=1e-6)
+
+
+@given(seed=st.integers(0, 10**6))
+@settings(max_examples=40, deadline=None)
+def test_pcgrad_is_its_definition_in_one_of_its_orders(seed: int) -> None:
+    gradients = random_gradients(3, seed, size=4).double()
+    total = PCGrad()(gradients)
+    choices = [[projected(gradients, task, order) for order in orders(task)] for task in range(3)]
+    sums = [sum(chosen, torch.zeros(4, dtype=torch.float64)) for chosen in itertools.product(*choices)]
+    assert any(torch.allclose(total, each, atol=1e-8) for each in sums)
+
+
+def orders(task: int) -> list[tuple[int, ...]]:
+    return list(itertools.permutations(other for other in range(3) if other != task))
+
+
+def projected(gradients: Tensor, task: int, order: tuple[int, ...]) -> Tensor:
+    """A gradient after losing what conflicts with the original gradients of others, in their order."""
+    own = gradients[task].clone()
+    for other in order:
+        along = float(own @ gradients[other])
+        if along < 0:
+            own -= along / (gradients[other] @ gradients[other]) * gradients[other]
+    return own
 
 
 def explicit(gradients: Tensor, priorities: Tensor) -> Tensor:

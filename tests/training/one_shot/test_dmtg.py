@@ -113,6 +113,21 @@ def test_the_assignment_is_the_likeliest(tasks: int, branches: int, least: int, 
         assert (np.bincount(chosen, minlength=branches) >= least).all()
 
 
+def test_a_start_with_other_tasks_is_refused() -> None:
+    method = DifferentiableGrouping(2, start=(("a", "elsewhere"),))
+    with pytest.raises(InputError, match="`start` must hold tasks that are trained.* elsewhere"):
+        method.fit(Trainer(problem_for()))
+
+
+def test_batches_without_a_label_of_some_task() -> None:
+    problem = problem_for(missing=0.0)
+    for split in SPLITS:
+        problem.splits[split].targets[2:, 0] = torch.nan
+    found = DifferentiableGrouping(2, search=QUICK).fit(Trainer(problem))
+    assert np.isfinite(found.fit.curve).all()
+    assert np.isfinite(found.probabilities).all()
+
+
 @pytest.mark.parametrize("options", [{"networks": 0}, {"networks": 1, "start": (("a",), ("b",))}])
 def test_impossible_numbers_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(InputError):

@@ -80,6 +80,12 @@ def test_the_centre_stays_where_it_is() -> None:
     assert torch.allclose(torch.stack(tuple(weights)).mean(dim=0), before, atol=1e-6)
 
 
+def test_batches_without_a_label_of_some_task() -> None:
+    problem = problem_for(TASKS, missing=0.0, training=SGD)
+    problem.splits["train"].targets[2:, 0] = torch.nan
+    assert bool(torch.tensor(CrossLearning(radius=0.1).fit(Trainer(problem), SUBSET).curve).isfinite().all())
+
+
 def test_a_negative_radius_is_refused() -> None:
     with pytest.raises(InputError, match="`radius`"):
         CrossLearning(radius=-1.0)

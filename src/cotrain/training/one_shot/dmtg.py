@@ -11,6 +11,7 @@ from torch import nn
 
 from cotrain import checks
 from cotrain.cost import Cost
+from cotrain.errors import InputError
 from cotrain.problem.task import Subset
 from cotrain.training.fit import Fit
 from cotrain.training.one_shot.assignment import likeliest
@@ -132,6 +133,9 @@ class DifferentiableGrouping:
     def find(self, trainer: Trainer, chosen: Subset, *, seed: int = 0) -> Search:
         """Search among the tasks of a subset that can be trained, and no more."""
         problem = trainer.problem
+        unknown = sorted({name for group in self.start for name in group} - {*chosen})
+        if unknown:
+            raise InputError(f"`start` must hold tasks that are trained. Found {', '.join(unknown)}.")
         seeds = [_seed(seed, number) for number in range(self.networks)]
         branches = nn.ModuleList(untrained(problem, (chosen, own), trainer.device) for own in seeds)
         data = SubsetData.of(problem, chosen, trainer.device)
