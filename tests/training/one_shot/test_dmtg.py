@@ -115,7 +115,7 @@ def test_the_assignment_is_the_likeliest(tasks: int, branches: int, least: int, 
 
 def test_a_start_with_other_tasks_is_refused() -> None:
     method = DifferentiableGrouping(2, start=(("a", "elsewhere"),))
-    with pytest.raises(InputError, match="`start` must hold tasks that are trained.* elsewhere"):
+    with pytest.raises(InputError, match=r"`start` must hold tasks that are trained.*elsewhere"):
         method.fit(Trainer(problem_for()))
 
 
