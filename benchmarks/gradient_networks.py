@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cotrain.problem import Problem, Rows, Task
+
 
 class Residual(nn.Module):
     """Two convolutions and a shortcut."""
@@ -146,6 +148,25 @@ CASES: dict[str, Case] = {
 """What is measured, with the targets where there are some: times faster than the loop, times the floor."""
 FORWARD = Case(lambda: perceptron(512, 256, 500), table(512), 512, 500, 128, 1000, 100)
 """Tasks that far outnumber coordinates."""
+
+
+POOL = 480
+"""Rows that bases are made of, at least."""
+
+
+def problem_of(case: Case) -> tuple[Problem, nn.Module, Rows]:
+    """Return a problem to make bases of, a network, and the rows that are timed."""
+    torch.manual_seed(0)
+    count = max(case.rows, POOL)
+    network, inputs = case.build().eval(), case.inputs(count)
+    rows = Rows(inputs, (torch.rand(count, case.outputs) > 0.5).float())
+    tasks = tuple(Task(f"{number:03}") for number in range(case.outputs))
+    splits = dict.fromkeys(("train", "validation", "test"), rows)
+    return Problem(tasks, splits, lambda _: network), network, rows.take(torch.arange(case.rows))
+
+
+def training_loss(network: nn.Module, rows: Rows) -> Tensor:
+    return nn.functional.binary_cross_entropy_with_logits(network(rows.inputs), rows.targets)
 
 
 def flat(gradients: tuple[Any, ...]) -> Tensor:

@@ -1,0 +1,139 @@
+"""The text of ``benchmarks/results/gradients.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gradient_accuracy import EXACT_ROWS, RIDGES, SUBSETS
+
+SPEED = (
+    "network",
+    "parameters",
+    "basis",
+    "ms per gradient",
+    "x floor (target)",
+    "x faster than the loop (target)",
+    "than the loop in single precision",
+    "made in s",
+)
+MEMORY = ("network", "training step", "collecting, khatri-rao", "collecting, auto", "making auto", "p x d matrix")
+ACCURACY = ("data", "basis", "d", "energy kept", "strong ridge: all, within tasks (error)", "weak ridge")
+FORWARD = ("path", "ms per gradient", "x floor for all outputs", "taken by the engine")
+NAMES = {"auto": "auto", "principal": "principal directions of the rows", "khatri-rao": "khatri-rao, random"}
+
+
+def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *lines))
+
+
+def speed_cells(network: str, line: dict[str, Any], kind: str) -> list[str]:
+    found = line[kind]
+    return [
+        network,
+        f"{line['parameters']:,}",
+        kind if kind != "auto" else f"auto: {found['inner']}",
+        f"{found['ms_per_gradient']:.4f}",
+        f"{found['times_floor']:.2f} ({line['target_floor'] or '-'})",
+        f"{found['times_faster_than_loop']:.0f} ({line['target_loop'] or '-'})",
+        f"{found['times_faster_than_loop_in_single_precision']:.0f}",
+        f"{found['make_seconds']:.1f}",
+    ]
+
+
+def memory_cells(network: str, found: dict[str, float], line: dict[str, Any]) -> list[str]:
+    training = found["training"]
+    others = [f"{found[name]:.0f} ({found[name] / training:.2f})" for name in ("khatri-rao", "auto", "making auto")]
+    return [network, f"{training:.0f}", *others, f"{line['parameters'] * line['dimension'] * 4 / 2**20:,.0f}"]
+
+
+def accuracy_cells(data: str, line: dict[str, Any]) -> list[str]:
+    cells = ["{correlation:.3f}, {within_tasks:.3f} ({error:.2f})".format(**line[name]) for name in RIDGES]
+    energy = "" if line["energy"] is None else f"{line['energy']:.2f}"
+    kind = NAMES.get(line["basis"], line["basis"])
+    return [data, f"**{kind}**" if kind == "auto" else kind, str(line["dimension"]), energy, *cells]
+
+
+def forward_section(line: dict[str, Any]) -> str:
+    cells = [
+        [
+            path,
+            f"{line[path]['ms_per_gradient']:.4f}",
+            f"{line[path]['times_floor']:.1f}",
+            "x" * (line["taken"] == path),
+        ]
+        for path in ("forward", "structured")
+    ]
+    ratio = line["forward"]["times_floor"] / line["structured"]["times_floor"]
+    return f"""## Forward mode: {line["outputs"]} outputs on shared rows, d = {line["dimension"]}
+
+{table(FORWARD, cells)}
+
+A perceptron 512-256-256-256 in a khatri-rao basis, the floor as above: {ratio:.2f} of the time where counted operations
+say {line["operations_ratio"]:.2f}.
+"""
+
+
+def speed_section(result: dict[str, Any]) -> str:
+    cells = [speed_cells(name, line, kind) for name, line in result["speed"].items() for kind in ("khatri-rao", "auto")]
+    return f"""## Speed
+
+{table(SPEED, cells)}
+
+The floor is one forward and backward pass of training over the same rows for all outputs; the loop is one
+`autograd.grad` per gradient and a dense projection, in double precision as published. What passes forward and backward
+through the rows can be faster than the loop by little more than the floors that the loop takes:
+{loops_in_floors(result)}.
+"""
+
+
+def loops_in_floors(result: dict[str, Any]) -> str:
+    ratios = {
+        name: line["loop_ms"] / line["floor_ms"] for name, line in result["speed"].items() if line["outputs"] == 1
+    }
+    return ",\n".join(f"{ratio:,.1f} for {name}" for name, ratio in ratios.items())
+
+
+def memory_section(result: dict[str, Any]) -> str:
+    cells = [memory_cells(name, found, result["speed"][name]) for name, found in result["memory"].items()]
+    return f"""## Peak memory
+
+{table(MEMORY, cells)}
+
+MiB beyond what network and data take, in parentheses relative to a training step: forward, backward and an Adam update
+over as many rows at once as gradients are collected for (4,096 of the first network). Coordinates that are returned
+count as well. Processes of their own, resident memory.
+"""
+
+
+def accuracy_section(result: dict[str, Any]) -> str:
+    cells = [accuracy_cells(name, line) for name, found in result["accuracy"].items() for line in found["lines"]]
+    return f"""## Accuracy per dimension
+
+Validation-loss changes of every task in {SUBSETS} random subsets, against the exact linearised fit of the same rows
+without projection (about {EXACT_ROWS} training gradients): correlation over all changes, mean correlation within each
+task, relative error. The ridge is .01 (strong) or .001 (weak) of the trace of the Hessian, the same for every basis.
+
+{table(ACCURACY, cells)}
+
+`auto` is what Grad-TAG uses unless told otherwise; on these networks it takes `landmarks`: half of its directions are
+those along which fits of subsets move, all are sums of 1.5 d of the gradients of some rows and of the tasks' pulls.
+Principal directions of the rows alone miss where fits move; random ones, as published, need several times the
+dimension. A wide gap between the correlation over all changes and that within tasks means that differences between
+tasks carry the former.
+"""
+
+
+def report(result: dict[str, Any]) -> str:
+    """Return all sections that were measured."""
+    sections = [
+        section(result) for name, section in (("speed", speed_section), ("memory", memory_section)) if result.get(name)
+    ]
+    sections += [forward_section(line) for line in result.get("forward", {}).values()]
+    sections += [accuracy_section(result)] if result.get("accuracy") else []
+    head = f"""# Projected gradients
+
+Written by `benchmarks/gradients.py`; {result["machine"]}. Times are CPU time of one thread.
+
+"""
+    return head + "\n".join(sections)
