@@ -133,6 +133,22 @@ def test_unknown_and_infinite_entries_are_refused(method: str) -> None:
             grouped(method, given(matrix))
 
 
+@pytest.mark.parametrize("method", LOOKS_AT_VALUES)
+def test_a_task_seen_with_no_other_is_named_or_filled_in(method: str) -> None:
+    matrix = task_like(6, 2, seed=4)
+    matrix[1] = np.nan
+    with pytest.raises(InputError, match="t001"):
+        grouped(method, given(matrix))
+    if method in FILLS_UNKNOWN:
+        assert len(grouped(method, given(matrix), unknown="row-mean").serving) == 6
+
+
+@pytest.mark.parametrize("method", [name for name in FILLS_UNKNOWN if name != "spectral-co-clustering"])
+def test_methods_that_see_sums_of_both_directions_do_not_tell_them_apart(method: str) -> None:
+    matrix = np.random.default_rng(5).normal(size=(7, 7))
+    assert same(grouped(method, given(matrix)), grouped(method, given(matrix.T)))
+
+
 @pytest.mark.parametrize("unknown", ["zero", "row-mean"])
 @pytest.mark.parametrize("method", FILLS_UNKNOWN)
 def test_unknown_entries_are_filled_when_asked(method: str, unknown: str) -> None:

@@ -59,8 +59,8 @@ class AverageDensity:
     -----
     All in one and one per task are candidates wherever their number of groups is allowed; elsewhere their values stand
     in ``diagnostics["alternatives"]`` and a note says when one of them is worth more than the result. Above 24 tasks a
-    step of the relaxation costs ``O(n^3)``; triangle inequalities tighten it up to 500 tasks, and beyond 1,000 tasks
-    only its first bound is computed.
+    step of the relaxation costs ``O(n^3)``, and triangle inequalities tighten it; beyond 1,000 tasks only its first
+    bound is computed.
 
     Examples
     --------

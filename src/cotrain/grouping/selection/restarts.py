@@ -1,4 +1,4 @@
-"""Local searches from several starts: spectral clusters, and the best solution with some sets dissolved."""
+"""Local searches from several starts: spectral clusters, chance, and the best solution with some sets dissolved."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cotrain.seeding import derive
 
 _JITTER = 1e-6  # keeps points distinct, which k-means needs
 _DISSOLVED = 1 / 6  # share of the sets whose units are spread over all
-_SPECTRAL = 4  # every so many starts
+_CYCLE = 4  # one start by spectral clusters, one by chance, the others from the best solution
 
 
 def descents(scores: GroupScores, terms: Terms, *, restarts: int, seed: int) -> list[Networks]:
@@ -23,11 +23,13 @@ def descents(scores: GroupScores, terms: Terms, *, restarts: int, seed: int) -> 
     random = np.random.default_rng(derive(seed, "network selection"))
     reached: list[tuple[Labels, float]] = []
     for restart in range(max(restarts, 1)):
-        if restart % _SPECTRAL:
+        if restart % _CYCLE == 0:
+            start = _spectral(scores, terms, random, share=1.0 - 0.5 * (restart // _CYCLE % 2))
+        elif restart % _CYCLE == 1:
+            start = random.permutation(len(terms.rules.units)) % terms.networks
+        else:
             best = max(reached, key=lambda solution: solution[1])[0]
             start = _dissolved(best, terms.networks, random)
-        else:
-            start = _spectral(scores, terms, random, share=1.0 - 0.5 * (restart // _SPECTRAL % 2))
         reached.append(search.descend(start))
     reached.sort(key=lambda solution: -solution[1])
     return [search.networks(labels) for labels, _ in reached]
