@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 FAMILY = 10
 """Communities that share most of their members with one another."""
 INSIDE = 0.6
-"""Share of edges within a community; the others follow the degrees alone."""
+"""Share of edges within a family; the others follow the degrees alone. Edges do not tell the communities of a family
+apart: else every community could be read off them, and no task would gain from any other."""
 LOYAL = 0.7
 """Share of a community's members that come from its family."""
 SMALLEST, LARGEST = 0.01, 0.1
@@ -29,7 +30,8 @@ def planted_graph(nodes: int, edges: int, communities: int, seed: int) -> Plante
     """Return a graph whose communities come in families; degrees follow a power law with exponent 2.5."""
     random = np.random.default_rng(seed)
     members = _members(nodes, communities, random)
-    inside = _inside(members, int(edges * INSIDE), random)
+    families = np.logical_or.reduceat(members, np.arange(0, communities, FAMILY), axis=1)
+    inside = _inside(families, int(edges * INSIDE), random)
     weight = (np.arange(nodes) + 10.0) ** (-1 / 1.5)
     outside = random.choice(nodes, size=(edges - len(inside), 2), p=weight / weight.sum())
     return PlantedGraph(np.concatenate([inside, outside]), members)
@@ -49,9 +51,9 @@ def _members(nodes: int, communities: int, random: np.random.Generator) -> NDArr
     return members
 
 
-def _inside(members: NDArray[np.bool_], edges: int, random: np.random.Generator) -> NDArray[np.int64]:
-    """Draw both ends of an edge from one community, communities by size."""
-    sizes = members.sum(axis=0)
+def _inside(families: NDArray[np.bool_], edges: int, random: np.random.Generator) -> NDArray[np.int64]:
+    """Draw both ends of an edge from one family, families by size."""
+    sizes = families.sum(axis=0)
     counts = random.multinomial(edges, sizes / sizes.sum())
-    ends = [random.choice(np.flatnonzero(column), (count, 2)) for column, count in zip(members.T, counts, strict=True)]
+    ends = [random.choice(np.flatnonzero(column), (count, 2)) for column, count in zip(families.T, counts, strict=True)]
     return np.concatenate(ends)

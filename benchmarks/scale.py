@@ -23,8 +23,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from planted_graph import planted_graph
+from planted_graph import FAMILY, planted_graph
 from scale_report import STAGES, markdown
+from sklearn.metrics import roc_auc_score
 
 import cotrain
 from cotrain.affinity import Affinity, SubsetLosses
@@ -32,7 +33,6 @@ from cotrain.affinity.aggregation import co_occurrence_mean
 from cotrain.affinity.design import balanced_subsets, distinct, singles_and_all
 from cotrain.affinity.linear.linear_fits import fit_subsets
 from cotrain.affinity.linear.linear_rows import linear_losses
-from cotrain.affinity.linear.ridge_strength import choose_strength
 from cotrain.gradients import Basis, GradientStore, StoreSpec, collect_into, make_basis
 from cotrain.problem import Problem
 from cotrain.training.fit import Fit
@@ -40,9 +40,9 @@ from cotrain.training.trainer import Trainer
 
 RESULTS = Path(__file__).parent / "results"
 EDGES, NODES = 21_000_000, 840_000
-SUBSETS_PER_TASK, SUBSET_SIZE, DIMENSION, PROBES = 40, 10, 100, 16
-STRENGTHS = (0.01, 0.1, 1.0, 10.0)
-EPOCHS, BATCHES = 20, 40
+SUBSETS_PER_TASK, SUBSET_SIZE, DIMENSION = 40, 10, 100
+EPOCHS, BATCHES, STRENGTH = 1, 40, 1.0
+"""Of the base and of the fits on it; ``scale_families.py`` shows why a base that trains longer tells no families."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ class Run:
     auc: float = 0.0
     within_family: float = 0.0
     between_families: float = 0.0
+    separation: float = 0.0
     standard_error: float = 0.0
     stages: dict[str, Stage] = field(default_factory=dict)
 
@@ -112,10 +113,10 @@ def measure(size: str, tasks: int, folder: Path, device: str) -> Run:
     return run
 
 
-def problem_of(edges: NDArray[np.int64], members: NDArray[np.bool_]) -> Problem:
+def problem_of(edges: NDArray[np.int64], members: NDArray[np.bool_], *, epochs: int = EPOCHS) -> Problem:
     nodes = len(members)
     split = np.random.default_rng(1).choice(3, nodes, p=(0.7, 0.2, 0.1))
-    training = {"epochs": EPOCHS, "batch_size": max(64, int(nodes * 0.7 / BATCHES))}
+    training = {"epochs": epochs, "batch_size": max(64, int(nodes * 0.7 / BATCHES))}
     data = {"edges": edges, "Y": members, "split": split}
     return Problem.from_graph(data, unusable="drop", training=training, network={"hidden": (64,)})
 
@@ -133,10 +134,7 @@ def subsets_of(tasks: tuple[str, ...]) -> NDArray[np.bool_]:
 
 
 def fitted(store: GradientStore, mask: NDArray[np.bool_]) -> torch.Tensor:
-    train, validation = store.read("train"), store.read("validation")
-    probes = torch.from_numpy(mask[:: max(1, len(mask) // PROBES)])
-    strength = choose_strength(train, validation, probes, grid=STRENGTHS, corrections=0).strength
-    return fit_subsets(train, torch.from_numpy(mask), strength=strength, corrections=1).coefficients
+    return fit_subsets(store.read("train"), torch.from_numpy(mask), strength=STRENGTH, corrections=1).coefficients
 
 
 def validation_losses(store: GradientStore, mask: NDArray[np.bool_], coefficients: torch.Tensor) -> SubsetLosses:
@@ -151,11 +149,26 @@ def validation_losses(store: GradientStore, mask: NDArray[np.bool_], coefficient
 
 def describe(run: Run, affinity: Affinity) -> None:
     """Note how affinities within planted families stand out from those between."""
-    family = np.array([int(name.removeprefix("task")) // 10 for name in affinity.tasks])
-    same = (family[:, None] == family) & ~np.eye(len(family), dtype=bool)
+    same = same_family(affinity.tasks)
+    other = ~same & ~np.eye(len(same), dtype=bool)
     run.within_family = float(np.nanmean(affinity.matrix[same]))
-    run.between_families = float(np.nanmean(affinity.matrix[family[:, None] != family]))
-    run.standard_error = float(np.nanmean(affinity.standard_error[~np.eye(len(family), dtype=bool)]))
+    run.between_families = float(np.nanmean(affinity.matrix[other]))
+    run.standard_error = float(np.nanmean(affinity.standard_error[same | other]))
+    run.separation = separation(affinity.matrix, same)
+
+
+def same_family(tasks: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Return which pairs of tasks are of one planted family."""
+    family = np.array([int(name.removeprefix("task")) // FAMILY for name in tasks])
+    same: NDArray[np.bool_] = (family[:, None] == family) & ~np.eye(len(family), dtype=bool)
+    return same
+
+
+def separation(matrix: NDArray[np.float64], same: NDArray[np.bool_]) -> float:
+    """Return how often a partner of the own family outranks another one in a row: an AUC, mean over tasks."""
+    off = ~np.eye(len(matrix), dtype=bool)
+    rows = [(same[i, off[i]], matrix[i, off[i]]) for i in range(len(matrix))]
+    return float(np.mean([roc_auc_score(own, values) for own, values in rows if 0 < own.sum() < len(own)]))
 
 
 def _reset_peak() -> None:
