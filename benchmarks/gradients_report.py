@@ -75,7 +75,12 @@ say {line["operations_ratio"]:.2f}.
 
 
 def speed_section(result: dict[str, Any]) -> str:
-    cells = [speed_cells(name, line, kind) for name, line in result["speed"].items() for kind in ("khatri-rao", "auto")]
+    cells = [
+        speed_cells(name, line, kind)
+        for name, line in result["speed"].items()
+        for kind in ("khatri-rao", "auto")
+        if kind in line
+    ]
     return f"""## Speed
 
 {table(SPEED, cells)}
