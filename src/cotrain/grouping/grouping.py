@@ -72,6 +72,8 @@ class Grouping:
         for task, position in self.serving.items():
             if not 0 <= position < len(self.groups) or task not in self.groups[position]:
                 raise InputError(f"`serving` must send task '{task}' to a group that holds it. Found group {position}.")
+        if empty := [position for position, group in enumerate(self.groups) if not group]:
+            raise InputError(f"`groups` must each hold a task. Found none in {empty} (counted from 0): leave them out.")
         unknown = sorted({name for group in self.groups for name in group} - set(self.tasks))
         if unknown:
             raise InputError(f"`groups` must hold known tasks only. Found {unknown}.")
