@@ -32,7 +32,7 @@ RESULTS = Path(__file__).parent / "results"
 ROWS = {"train": 80, "validation": 40, "test": 100}
 TRAINING = {"epochs": 4, "patience": 2, "batch_size": 16, "learning_rate": 2e-3}
 ADAPTER = LoraConfig(r=8, lora_alpha=16, target_modules=["query", "value"], layers_to_transform=[4, 5])
-SUBSETS, SIZE, TOKENS, VERDICT_SEEDS = 35, 3, 16, 1
+SUBSETS, SIZE, TOKENS, VERDICT_SEEDS = 42, 3, 16, 3
 SEEDS = (100,)
 """Of the measured subsets; the estimate has others."""
 
@@ -101,7 +101,7 @@ def write(
         f"The estimate took {affinity.cost.flops:.3g} FLOPs, {share:.1%} of what the measured subsets took.", "",
         "```", scores.to_frame().round(3).to_string(index=False), "```", "",
         f"Groups: {', '.join('{' + ', '.join(group) + '}' for group in trained.grouping.groups)}", "",
-        f"Verdict, networks trained with {VERDICT_SEEDS} seed: {trained.verdict.sentence}", "",
+        f"Verdict, networks trained with {VERDICT_SEEDS} seeds: {trained.verdict.sentence}", "",
         trained.verdict.arms_frame().round(4).to_string(index=False).join(["```\n", "\n```"]), "",
     ]  # fmt: skip
     (RESULTS / "text_adapters.md").write_text("\n".join(lines))
