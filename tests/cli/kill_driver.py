@@ -93,7 +93,7 @@ def _watch(finished: Callable[[int], None]) -> None:
         finished(next(number))
         return found
 
-    Path.replace = counted  # type: ignore[assignment,method-assign]
+    patch.object(Path, "replace", counted).start()
     finished(0)
 
 
