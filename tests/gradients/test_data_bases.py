@@ -7,8 +7,11 @@ from torch import nn
 
 from cotrain.gradients import collect, make_basis
 from cotrain.gradients.bases import Principal
+from cotrain.gradients.captured import SideMoments
 from cotrain.gradients.data_bases import draw_landmarks
+from cotrain.gradients.factors import Values
 from cotrain.gradients.pulls import task_pulls
+from cotrain.gradients.row_gradient import Factored, Summed
 from cotrain.problem.problem import Problem
 from cotrain.problem.task import Task
 
@@ -55,6 +58,20 @@ def test_directions_are_orthonormal_and_lift_is_the_transpose(kind: str, name: s
     lifted = [basis.lift(w) for w in torch.eye(basis.dimension)]
     stacked = {name: torch.stack([update[name] for update in lifted]) for name in basis.shapes}
     torch.testing.assert_close(basis.apply(stacked), torch.eye(basis.dimension), rtol=0, atol=1e-3)
+
+
+def test_sides_are_as_wide_as_gradients_need_them() -> None:
+    moments = SideMoments({"weight": (8, 8), "bias": (8,)})
+    raw = torch.zeros(40, 0)
+    above, below = torch.randn(40, 1, 1) * torch.ones(8), torch.randn(40, 1, 8)
+    moments.add(raw, "weight", Factored(Values(above), Values(below)))
+    moments.add(raw, "bias", Summed(Values(torch.randn(40, 1, 8))))
+    moments.finish(raw)
+    sides = moments.kronecker(8).sides
+    assert {name: (left.shape[1], right.shape[1]) for name, (left, right) in sides.items()} == {
+        "weight": (1, 8),
+        "bias": (8, 1),
+    }
 
 
 @pytest.mark.parametrize("kind", ["landmarks", "kronecker", "auto"])

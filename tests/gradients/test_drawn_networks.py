@@ -24,7 +24,7 @@ STEPS: dict[str, Callable[[], nn.Module]] = {
     "rms norm": lambda: nn.RMSNorm(WIDTH),
     "convolution": lambda: Along(nn.Conv1d(WIDTH, WIDTH, 3, padding=1)),
     "grouped": lambda: Along(nn.Conv1d(WIDTH, WIDTH, 2, padding="same", groups=2, dilation=2)),
-    "group norm": lambda: Along(nn.GroupNorm(2, WIDTH)),
+    "group norm": lambda: Along(nn.GroupNorm(1, WIDTH)),  # two numbers alone would be normalised to signs
     "batch norm": lambda: Along(nn.BatchNorm1d(WIDTH)),
     "tanh": nn.Tanh,
     "gelu": nn.GELU,

@@ -34,8 +34,8 @@ def forms(positions: int, seed: int) -> dict[str, tuple[RowGradient, Tensor]]:
 
 
 @settings(max_examples=25, deadline=None)
-@given(positions=st.integers(1, 9), directions=st.integers(1, 30), seed=st.integers(0, 999))
-def test_every_form_gives_what_the_full_gradient_gives(positions: int, directions: int, seed: int) -> None:
+@given(positions=st.integers(1, 9), directions=st.integers(1, 30), width=st.integers(1, 30), seed=st.integers(0, 999))
+def test_every_form_gives_what_the_full_gradient_gives(positions: int, directions: int, width: int, seed: int) -> None:
     stream = torch.Generator().manual_seed(seed)
     for gradient, true in forms(positions, seed).values():
         o, i = true.shape[1:]
@@ -46,8 +46,8 @@ def test_every_form_gives_what_the_full_gradient_gives(positions: int, direction
             raw = torch.ones_like(projected)
             gradient.add_projection(raw, left, right)
             torch.testing.assert_close(raw, projected + 1, rtol=1e-4, atol=1e-4)
-        compressed = left.T @ true @ right
-        torch.testing.assert_close(gradient.sandwich(left, right), compressed, rtol=1e-4, atol=1e-4)
+        wide = torch.randn(i, width, generator=stream)
+        torch.testing.assert_close(gradient.sandwich(left, wide), left.T @ true @ wide, rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(gradient.dense(), true, rtol=1e-4, atol=1e-5)
         outer = gradient.outer()
         if outer is not None:

@@ -72,10 +72,11 @@ def test_a_basis_of_fewer_terms_is_orthonormal_and_close() -> None:
 
 
 def test_directions_within_few_terms_lose_nothing() -> None:
-    whole = Principal.spanning(basis_of(terms=16, dimension=2).inner)
-    few = Principal.spanning(whole.inner.some(torch.tensor([3, 7, 11])))  # type: ignore[union-attr]
+    inner = basis_of(terms=16, dimension=2).inner
+    assert isinstance(inner, Directions)
+    few = Principal.spanning(inner.some(torch.tensor([3, 7, 11])))
     mixing = torch.zeros(16, 3).index_copy(0, torch.tensor([3, 7, 11]), few.mixing)
-    fewer = Principal(whole.inner, mixing).of_fewer_terms(3)
+    fewer = Principal(inner, mixing).of_fewer_terms(3)
     torch.testing.assert_close(lifted(fewer) @ lifted(fewer).T, lifted(few) @ lifted(few).T, rtol=0, atol=1e-4)
 
 

@@ -111,14 +111,22 @@ class SideMoments(_Collector):
             left += by_output
             right += by_input
 
-    def kronecker(self, width: int) -> Kronecker:
-        """Return the basis of the ``width`` leading directions of every side, twice as many for vectors."""
-        sides = {}
-        for name, left in self._left.items():
-            right = self._right[name]
-            wide = 2 * width if len(right) == 1 else width
-            sides[name] = Sides(_leading(left, wide), _leading(right, width))
+    def kronecker(self, size: int) -> Kronecker:
+        """Return the basis of leading directions of both sides, ``size`` pairs of them for every parameter."""
+        sides = {name: _sides(left, self._right[name], size) for name, left in self._left.items()}
         return Kronecker(self.shapes, sides)
+
+
+def _sides(left: Tensor, right: Tensor, size: int) -> Sides:
+    """Share ``size`` out so that the least gradient energy is outside of either side's directions."""
+    kept, columns = zip(*(_spectrum(side) for side in (left, right)), strict=True)
+
+    def energy(share: int) -> float:
+        widths = (min(share, len(left)), min(size // share, len(right)))
+        return float(sum(of[width - 1] for of, width in zip(kept, widths, strict=True)))
+
+    best = max((2**power for power in range(size.bit_length())), key=energy)
+    return Sides(columns[0][:, :best].contiguous(), columns[1][:, : size // best].contiguous())
 
 
 def _moments(gradients: list[RowGradient]) -> tuple[Tensor, Tensor]:
@@ -146,8 +154,7 @@ def _nearest_of_rank_one(matrices: Tensor, iterations: int = 12) -> tuple[Tensor
     return left, right
 
 
-def _leading(moment: Tensor, width: int) -> Tensor:
-    """Return the leading eigenvectors as columns."""
-    _, vectors = torch.linalg.eigh(moment.double())
-    leading: Tensor = vectors[:, -width:].flip(1).to(moment.dtype)
-    return leading
+def _spectrum(moment: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the energy in the leading directions, as many as there are, and those directions as columns."""
+    values, vectors = torch.linalg.eigh(moment.double())
+    return values.flip(0).cumsum(dim=0), vectors.flip(1).to(moment.dtype)

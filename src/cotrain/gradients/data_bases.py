@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -30,7 +31,7 @@ _ENOUGH_LANDMARKS = 640
 _HELD_OUT = 64
 _FULL_NUMBERS = 64 * 2**20
 _PULL_NUMBERS = 4 * 2**20
-_SIDE_WIDTH = 16
+_CORE = 256
 _LARGEST_RANK = 4
 _LARGEST_SIDE = 4096
 _TERMS = 1.5
@@ -110,20 +111,33 @@ class DataBases:
         rank = min(max(self._dimension // len(self._tasks), 1), _LARGEST_RANK)
         for pulls in self._pulls():
             captured = captured.beside(pull_directions(pulls, self._shapes, rank=rank))
-        return self._principal(captured)
+        whole = Principal.spanning(captured)
+        directions = self._directions(whole)
+        return self._measured(whole.restricted(directions).of_fewer_terms(math.ceil(_TERMS * directions.shape[1])))
 
     def kronecker(self) -> Principal:
         """Return the directions that serve fits best within the leading directions of both sides of every weight."""
         moments = SideMoments(self._shapes)
         self._run(moments, self._draw.used)
-        return self._principal(moments.kronecker(_SIDE_WIDTH))
+        inner = moments.kronecker(_CORE)
+        directions = self._directions(inner)
+        return self._measured(Principal(inner, directions.to(next(iter(inner.tensors.values())))))
 
     def _pulls(self) -> Iterator[dict[str, Tensor]]:
         """Yield the pulls of as many tasks as fit into memory at once."""
         tasks, at_once = range(len(self._tasks)), max(_PULL_NUMBERS // _entries(self._shapes), 1)
+        if at_once >= len(tasks):
+            yield self._every_pull
+            return
         for start in tasks[::at_once]:
-            wanted = tasks[start : start + at_once]
-            yield task_pulls(self._network, self._tasks, self._rows, self._shapes, wanted=wanted)
+            yield self._pulls_of(tasks[start : start + at_once])
+
+    @cached_property
+    def _every_pull(self) -> dict[str, Tensor]:
+        return self._pulls_of(range(len(self._tasks)))
+
+    def _pulls_of(self, wanted: Sequence[int]) -> dict[str, Tensor]:
+        return task_pulls(self._network, self._tasks, self._rows, self._shapes, wanted=wanted)
 
     def _capture(self, samples: Mapping[int, Tensor], *, full: bool) -> Directions:
         capture = Capture(self._shapes, full=full)
@@ -133,12 +147,13 @@ class DataBases:
     def _full_fits(self) -> bool:
         return _entries(self._shapes) * sum(map(len, self._draw.used.values())) <= _FULL_NUMBERS
 
-    def _principal(self, inner: Directions | Kronecker) -> Principal:
-        whole = Principal.spanning(inner)
+    def _directions(self, whole: Principal | Kronecker) -> Tensor:
+        """Return the directions that serve fits best within an orthonormal basis, in its coordinates."""
         rows = self._run(whole, self._draw.used)
         pulls = torch.cat([whole.apply(pulls) for pulls in self._pulls()])[list(rows)]
-        directions = fit_directions(list(rows.values()), pulls, dimension=self._dimension or 1, seed=self._seed)
-        basis = whole.restricted(directions).of_fewer_terms(math.ceil(_TERMS * directions.shape[1]))
+        return fit_directions(list(rows.values()), pulls, dimension=self._dimension or 1, seed=self._seed)
+
+    def _measured(self, basis: Principal) -> Principal:
         if self._exact is not None:
             held_out = torch.cat([task.features for task in self._run(basis, self._draw.held_out).values()])
             basis.fidelity = Fidelity.of(held_out, self._exact)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -22,6 +23,9 @@ class Factor(ABC):
     remember
         Whether products are kept while the factor lives.
     """
+
+    formed: ClassVar[bool] = True
+    """Whether the vectors are there, so that :meth:`dense` takes no memory."""
 
     def __init__(self, rows: int, positions: int, size: int, *, remember: bool) -> None:
         self.rows, self.positions, self.size = rows, positions, size
@@ -81,6 +85,8 @@ class Channels(Factor):
 class Tokens(Factor):
     """One-hot vectors ``(rows, positions, size)`` given by their codes; a negative code is no vector at all."""
 
+    formed = False
+
     def __init__(self, codes: Tensor, size: int) -> None:
         rows, positions = codes.shape
         super().__init__(rows, positions, size, remember=False)
@@ -106,6 +112,8 @@ class Patches(Factor):
     remember
         Whether products are kept.
     """
+
+    formed = False
 
     def __init__(
         self,

@@ -40,17 +40,31 @@ def fit_directions(rows: Sequence[TaskGradients], pulls: Tensor, *, dimension: i
 
 
 def _newton_steps(rows: Sequence[TaskGradients], pulls: Tensor, seed: int) -> Tensor:
-    """Return steps of length one for random subsets of at most half of the tasks, and ridges relative to the trace."""
-    stream, roots = generator(seed, "fits"), [_curvature_root(task) for task in rows]
-    spread = sum(float(root.square().sum()) for root in roots) / len(roots) * torch.eye(pulls.shape[1]).to(pulls)
+    """Return steps of length one for random subsets of at most half of the tasks, and ridges relative to the trace.
+
+    Rows are fewer than coordinates, so Hessians ``R' R`` are inverted by ``R R'``.
+    """
+    roots = [_curvature_root(task) for task in rows]
+    owners = torch.arange(len(rows)).repeat_interleave(torch.tensor([len(root) for root in roots]))
+    root = torch.cat(roots)
+    gram, along = root @ root.T, root @ pulls.T
+    spread = gram.trace() / len(rows)
     steps = []
-    for _ in range(_FITS):
-        size = int(torch.randint(1, len(rows) // 2 + 2, (), generator=stream))
-        subset = torch.randperm(len(rows), generator=stream)[:size].tolist()
-        root, pull = torch.cat([roots[task] for task in subset]), pulls[subset].mean(dim=0)
-        hessian = root.T @ root / len(subset)
-        steps += [torch.linalg.solve(hessian + ridge * spread, pull) for ridge in _RIDGES]
+    for subset in _random_subsets(len(rows), seed):
+        own = torch.isin(owners, torch.tensor(subset)).to(root.device)
+        inner, slope = gram[own][:, own] / len(subset), along[own][:, subset].mean(dim=1)
+        for ridge in _RIDGES:
+            pushed = torch.linalg.solve(inner + ridge * spread * torch.eye(len(inner)).to(inner), slope)
+            steps.append(pulls[subset].mean(dim=0) - root[own].T @ pushed / len(subset))
     return F.normalize(torch.stack(steps))
+
+
+def _random_subsets(tasks: int, seed: int) -> list[list[int]]:
+    stream, drawn = generator(seed, "fits"), []
+    for _ in range(_FITS):
+        size = int(torch.randint(1, tasks // 2 + 2, (), generator=stream))
+        drawn.append(torch.randperm(tasks, generator=stream)[:size].tolist())
+    return drawn if tasks > 1 else drawn[:1]
 
 
 def _curvature_root(rows: TaskGradients) -> Tensor:

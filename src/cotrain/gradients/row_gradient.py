@@ -111,7 +111,15 @@ class Factored:
             raw += (self.left.times(left) * self.right.times(right)).sum(dim=1)
 
     def sandwich(self, left: Tensor, right: Tensor) -> Tensor:
-        """Return ``left' G right``."""
+        """Return ``left' G right``, with the sum over positions where it is cheapest."""
+        p, o, i, a, b = self.left.positions, self.left.size, self.right.size, left.shape[1], right.shape[1]
+        last = o * a + i * b + a * b
+        after_left = o * a + a * i + a * i * b / p if self.right.formed else math.inf
+        after_right = i * b + b * o + o * a * b / p if self.left.formed else math.inf
+        if after_left < min(last, after_right):
+            return (self.left.times(left).transpose(1, 2) @ self.right.dense()) @ right
+        if after_right < last:
+            return left.T @ (self.left.dense().transpose(1, 2) @ self.right.times(right))
         return self.left.times(left).transpose(1, 2) @ self.right.times(right)
 
     def dense(self) -> Tensor:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any, ClassVar, NamedTuple
 
-import torch
 from torch import Tensor
 
 from cotrain.gradients.bases.basis import Basis
@@ -35,6 +34,7 @@ class Kronecker(Basis):
 
     Examples
     --------
+    >>> import torch
     >>> basis = Kronecker({"weight": (2, 3)}, {"weight": Sides(torch.eye(2)[:, :1], torch.eye(3)[:, :2])})
     >>> basis.lift(torch.tensor([5.0, 7.0]))["weight"].tolist()
     [[5.0, 7.0, 0.0], [0.0, 0.0, 0.0]]
@@ -67,10 +67,6 @@ class Kronecker(Basis):
             core = w[self._columns[name]].reshape(left.shape[1], right.shape[1])
             updates[name] = (left @ core @ right.T).reshape(shape)
         return updates
-
-    def gram(self) -> Tensor:
-        """Return the inner products of the basis vectors: they are orthonormal."""
-        return torch.eye(self.dimension)
 
     @property
     def spec(self) -> dict[str, Any]:

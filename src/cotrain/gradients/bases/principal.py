@@ -37,14 +37,11 @@ class Principal(Basis):
         self.fidelity: Fidelity | None = None
 
     @classmethod
-    def spanning(cls, inner: Directions | Kronecker) -> Principal:
+    def spanning(cls, inner: Directions) -> Principal:
         """Return an orthonormal basis of all that ``inner`` spans, but for what rounding has lost."""
-        like = next(iter(inner.tensors.values()))
-        if isinstance(inner, Kronecker):
-            return cls(inner, torch.eye(inner.dimension).to(like))
         values, vectors = torch.linalg.eigh(inner.gram().double())
         kept = values > 1e-7 * values[-1]
-        return cls(inner, (vectors[:, kept] * values[kept].rsqrt()).to(like))
+        return cls(inner, (vectors[:, kept] * values[kept].rsqrt()).to(next(iter(inner.tensors.values()))))
 
     def restricted(self, directions: Tensor) -> Principal:
         """Return the basis of some directions, ``(d, fewer)`` with orthonormal columns."""

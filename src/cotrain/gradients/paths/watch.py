@@ -66,13 +66,25 @@ def _hook(watched: Watched, arrived: Arrival, anchor: Tensor, *, remember: bool)
                 if name in watched.names:
                     arrived(watched.names[name], each if layout.fold == 1 else Folded(each, layout.fold))
 
-        attached = output if output.requires_grad else output + anchor
-        # A view would lose its hook if it were changed in place later on; this is the same memory, and no view.
-        attached = torch.unsafe_chunk(attached, 1)[0]
-        attached.register_hook(receive)  # type: ignore[no-untyped-call]
+        attached: Tensor = _Tap.apply(output, anchor, receive)  # type: ignore[no-untyped-call]
         return attached
 
     return note
+
+
+class _Tap(torch.autograd.Function):
+    """Lets a value pass, and has ``receive`` told of its gradient; backward passes to ``anchor`` come by."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, anchor: Tensor, receive: Callable[[Tensor], None]) -> Tensor:
+        del anchor
+        ctx.receive = receive
+        return value.detach()  # the same memory, and no view: those are not told once they are changed in place
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None, None]:
+        ctx.receive(gradient)
+        return gradient if ctx.needs_input_grad[0] else None, None, None
 
 
 def _refuse_if_changed(watched: Watched, inputs: Tensor, version: int) -> None:
