@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,7 @@ import torch
 from gradient_networks import CASES, Case, problem_of, training_loss
 from torch import nn
 
-from cotrain.gradients import make_basis
-from cotrain.gradients.engine import Engine
+from cotrain.gradients import collect, make_basis
 from cotrain.problem import Problem, Rows
 
 BASES = ("khatri-rao", "auto")
@@ -37,11 +37,11 @@ def training_step(network: nn.Module, rows: Rows) -> None:
 
 def works(case: Case, network: nn.Module, problem: Problem, rows: Rows) -> dict[str, Callable[[], Any]]:
     """Return what is measured, by name; bases that are collected in are made on the way here."""
+    timed = replace(problem, splits={**problem.splits, "train": rows})
     make = partial(make_basis, problem=problem, network=network, subset=problem.names, dim=case.dimension)
     found: dict[str, Callable[[], Any]] = {"training": partial(training_step, network, rows)}
     for kind in BASES:
-        engine = Engine(network, problem.tasks, make(kind), rows)
-        found[kind] = partial(engine.run, rows, range(case.outputs))
+        found[kind] = partial(collect, timed, network, problem.names, "train", make(kind))
         found[f"making {kind}"] = partial(make, kind)
     return found
 

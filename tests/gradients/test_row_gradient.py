@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from cotrain.gradients.factors import Channels, Factor, Patches, Tokens, Values
+from cotrain.gradients.factors import Channels, Entries, Factor, Patches, Tokens, Values
 from cotrain.gradients.row_gradient import Factored, Folded, Materialised, RowGradient, RowSlice, Summed
 
 ROWS, OUT, IN = 4, 5, 6
@@ -20,6 +20,7 @@ def forms(positions: int, seed: int) -> dict[str, tuple[RowGradient, Tensor]]:
     codes = torch.randint(-1, OUT, (ROWS, positions), generator=stream)
     true = above.transpose(1, 2) @ below
     hot = torch.zeros(ROWS, positions, OUT + 1).scatter_(2, codes[:, :, None] + 1, 1.0)[:, :, 1:]
+    few = torch.zeros_like(above).index_copy(2, torch.tensor([1, 4]), above[:, :, 1:3])
     left, right = Values(above, remember=True), Values(below)
     padded = torch.cat([torch.zeros(ROWS, 1, IN), true, torch.zeros(ROWS, 2, IN)], dim=1)
     return {
@@ -27,6 +28,7 @@ def forms(positions: int, seed: int) -> dict[str, tuple[RowGradient, Tensor]]:
         "factored": (Factored(left, right), true),
         "channels": (Factored(Channels(above.transpose(1, 2)), right), true),
         "tokens": (Factored(Tokens(codes, OUT), right), hot.transpose(1, 2) @ below),
+        "entries": (Factored(Entries(above[:, :, 1:3], torch.tensor([1, 4]), OUT), right), few.transpose(1, 2) @ below),
         "summed": (Summed(left), above.sum(1)[:, :, None]),
         "slice": (RowSlice(Factored(left, right), slice(1, 1 + OUT), OUT + 3), padded),
         "folded": (Folded(Factored(left, right), 2), true.reshape(2, 2, OUT, IN).sum(1)),

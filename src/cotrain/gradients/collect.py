@@ -70,10 +70,11 @@ def collect(
     torch.Size([6, 4])
     """
     blocks = stream(problem, network, subset, split, basis, tasks=tasks, micro_batch=micro_batch, device=device)
-    parts: dict[str, list[TaskGradients]] = {name: [] for name in _wanted(subset, tasks)}
+    observed = problem.gradient_rows(split).observed
+    whole = {name: _Whole(int(observed[:, problem.names.index(name)].sum())) for name in _wanted(subset, tasks)}
     for name, block in blocks:
-        parts[name].append(block)
-    return {name: _joined(blocks) for name, blocks in parts.items()}
+        whole[name].append(block)
+    return {name: rows.joined for name, rows in whole.items()}
 
 
 def stream(
@@ -128,10 +129,26 @@ def _with_the_same_rows(rows: Rows, subset: Subset, names: tuple[str, ...]) -> l
     return found
 
 
-def _joined(blocks: list[TaskGradients]) -> TaskGradients:
-    return TaskGradients(
-        torch.cat([block.features for block in blocks]),
-        torch.cat([block.offset for block in blocks]),
-        torch.cat([block.sample for block in blocks]),
-        blocks[0].loss,
-    )
+class _Whole:
+    """Blocks of one task's rows, written one after the other to where they stay: nothing is held twice."""
+
+    joined: TaskGradients
+
+    def __init__(self, total: int) -> None:
+        self._total, self._filled = total, 0
+
+    def append(self, block: TaskGradients) -> None:
+        """Add rows; a block of all rows is kept as it is."""
+        if len(block) == self._total:
+            self.joined = block
+            return
+        if not self._filled:
+            features, offset, sample = map(self._room_for, (block.features, block.offset, block.sample))
+            self.joined = TaskGradients(features, offset, sample, block.loss)
+        here = slice(self._filled, self._filled + len(block))
+        self.joined.features[here], self.joined.offset[here] = block.features, block.offset
+        self.joined.sample[here] = block.sample
+        self._filled = here.stop
+
+    def _room_for(self, part: Tensor) -> Tensor:
+        return part.new_empty(self._total, *part.shape[1:])

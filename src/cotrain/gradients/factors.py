@@ -82,6 +82,24 @@ class Channels(Factor):
         return self._values.transpose(1, 2)
 
 
+class Entries(Factor):
+    """Vectors ``(rows, positions, size)`` that are zero but for the entries ``where``, whose ``values`` are given."""
+
+    formed = False
+
+    def __init__(self, values: Tensor, where: Tensor, size: int, *, remember: bool = False) -> None:
+        rows, positions, _ = values.shape
+        super().__init__(rows, positions, size, remember=remember)
+        self._values, self._where = values, where
+
+    def _times(self, directions: Tensor) -> Tensor:
+        return self._values @ directions[self._where]
+
+    def dense(self) -> Tensor:
+        """Return the vectors with their zeros."""
+        return self._values.new_zeros(self.rows, self.positions, self.size).index_copy_(2, self._where, self._values)
+
+
 class Tokens(Factor):
     """One-hot vectors ``(rows, positions, size)`` given by their codes; a negative code is no vector at all."""
 

@@ -6,9 +6,11 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from cotrain.gradients.factors import Tokens, Values
+from cotrain.gradients.factors import Entries, Factor, Tokens, Values
 from cotrain.gradients.layers.rule import LayerCall, Named, accurate, register
 from cotrain.gradients.row_gradient import Factored, Summed
+
+_FEW = 1 / 8
 
 
 @register(nn.Linear)
@@ -21,9 +23,19 @@ class LinearCall(LayerCall):
 
     def gradients(self, outputs: Tensor) -> Named:
         """Yield the gradients of weight and bias."""
-        above = Values(_positions(accurate(outputs)), remember=True)
+        above = _above(_positions(accurate(outputs)))
         yield "weight", Factored(above, self._inputs)
         yield "bias", Summed(above)
+
+
+def _above(values: Tensor) -> Factor:
+    """Return the gradients of outputs; with many tasks most outputs of a head receive none from the task at hand."""
+    size = values.shape[2]
+    if int(values[0].count_nonzero()) <= _FEW * values[0].numel():
+        where = values.abs().sum(dim=(0, 1)).nonzero()[:, 0]
+        if len(where) <= _FEW * size:
+            return Entries(values[:, :, where], where, size, remember=True)
+    return Values(values, remember=True)
 
 
 def _rows_stay_apart(layer: nn.Embedding) -> bool:
