@@ -109,6 +109,14 @@ def test_degenerate_matrices_have_an_answer(matrix: Matrix) -> None:
     assert free.bound >= free.value
 
 
+@pytest.mark.parametrize("count", [GroupCount(5), GroupCount(30, exact=False)])
+def test_where_no_bound_is_close_all_starts_of_local_search_are_tried(count: GroupCount) -> None:
+    solver = DensitySolver(symmetric(np.random.default_rng(0).normal(size=(30, 30))), count)
+    found = solver.solve()
+    assert found.bound - found.value > solver.tolerance * found.bound
+    assert found.value >= solver.heuristic()[1] - 1e-9
+
+
 def test_two_thousand_tasks_are_grouped() -> None:
     matrix = symmetric(planted(2000, 10, 0.5, seed=0)[0])
     labels, value = DensitySolver(matrix, GroupCount(10)).heuristic()

@@ -65,9 +65,9 @@ class DensitySolver:
             return self._exact(np.arange(len(self.matrix)), "only one partition")
         if len(self.matrix) <= _PROGRAMMING_UP_TO:
             return self._by_programming()
-        labels, value = self.heuristic()
         if len(self.matrix) <= _COLUMNS_UP_TO:
-            return self._by_columns(labels)
+            return self._by_columns(self.heuristic()[0])
+        labels, value = self.heuristic() if len(self.matrix) > _RELAXATION_UP_TO else self._best(self._merged())
         return self._certified(labels, value)
 
     def alternatives(self) -> dict[str, float]:
@@ -80,7 +80,12 @@ class DensitySolver:
 
     def heuristic(self) -> tuple[Labels, float]:
         """Return the best of local searches from greedy merging and random partitions, and of the trivial ones."""
-        found, _ = self._improved(self._starts())
+        merged = self._merged()
+        return self._best(np.vstack([merged, self._random(int(merged[0].max()) + 1)]))
+
+    def _best(self, starts: NDArray[np.int64]) -> tuple[Labels, float]:
+        """Return the best of the trivial partitions and of what local search makes of the starts."""
+        found, _ = self._improved(starts)
         allowed = [labels for labels in self._trivial().values() if self.count.allows(int(labels.max()) + 1)]
         best = max([found, *allowed], key=self.value)
         return best, self.value(best)
@@ -89,15 +94,19 @@ class DensitySolver:
         tasks = len(self.matrix)
         return {"all-in-one": np.zeros(tasks, dtype=np.int64), "one-per-task": np.arange(tasks)}
 
-    def _starts(self) -> NDArray[np.int64]:
-        """Return ``(starts, tasks)`` partitions to improve: fewer random ones the larger the problem."""
-        tasks, most = len(self.matrix), self.count.most
+    def _merged(self) -> NDArray[np.int64]:
+        """Return ``(starts, tasks)`` partitions by greedy merging: with the best numbers of groups."""
+        most = self.count.most
         merges, values = agglomerate(self.matrix, penalty=self.count.penalty)
         sizes = [most] if self.count.exact else (np.argsort(-values[:most], kind="stable")[:3] + 1).tolist()
-        merged = np.stack([cut(merges, groups) for groups in sizes])
-        draws = max(1, min(_STARTS, _STARTS * 1000 // (tasks * sizes[0])))
+        return np.stack([cut(merges, groups) for groups in sizes])
+
+    def _random(self, groups: int) -> NDArray[np.int64]:
+        """Return ``(starts, tasks)`` random partitions, fewer the larger the problem."""
+        tasks = len(self.matrix)
+        draws = max(1, min(_STARTS, _STARTS * 1000 // (tasks * groups)))
         rng = np.random.default_rng(derive(self.seed, "density starts", tasks))
-        return np.vstack([merged, random_starts(tasks, sizes[0], draws, rng)])
+        return random_starts(tasks, groups, draws, rng)
 
     def _improved(self, starts: NDArray[np.int64]) -> tuple[Labels, float]:
         """Return the best local optimum; where the number is free, there are a few empty groups to move into."""
@@ -138,5 +147,7 @@ class DensitySolver:
             status = "local search with the eigenvalue bound"
         else:
             status = certificate.tighten(self._improved, seed=derive(self.seed, "rounding"))
+            if not certificate.is_close:
+                certificate.offer(*self._improved(self._random(len(np.unique(certificate.labels)))))
         bound = max(certificate.bound, certificate.value)
         return Solution(certificate.labels, certificate.value, bound, "certified", status)
