@@ -8,6 +8,7 @@ the very subsets that were measured, at the same base networks, with the ridge s
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -113,8 +114,17 @@ def cells(line: dict[str, Any]) -> list[str]:
     return [line["data"], line["basis"], str(line["dimension"]), strengths, *figures]
 
 
+def without_nan(value: Any) -> Any:
+    """Return plain values with null where a figure has no meaning: JSON knows no NaN."""
+    if isinstance(value, dict):
+        return {name: without_nan(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [without_nan(each) for each in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
 def write(lines: list[dict[str, Any]]) -> None:
-    (RESULTS / "closer_fit.json").write_text(json.dumps(lines, indent=1) + "\n")
+    (RESULTS / "closer_fit.json").write_text(json.dumps(without_nan(lines), indent=1, allow_nan=False) + "\n")
     rows = [f"| {' | '.join(row)} |" for row in (HEAD, ["---"] * len(HEAD), *map(cells, lines))]
     ceilings = "; ".join(dict.fromkeys(f"{line['data']}: ceiling {line['ceiling']:.3f}" for line in lines))
     text = f"""# Does a closer linear fit predict measured losses better?
