@@ -53,14 +53,14 @@ class AverageDensity:
     tolerance
         Relative gap at which bounding may stop.
     seed
-        Of the starts of local search.
+        Of what chance decides in local search.
 
     Notes
     -----
     All in one and one per task are candidates wherever their number of groups is allowed; elsewhere their values stand
     in ``diagnostics["alternatives"]`` and a note says when one of them is worth more than the result. Above 24 tasks a
-    step of the relaxation costs up to ``O(n^3)``, and triangle inequalities tighten it; beyond 1,000 tasks only its first
-    bound is computed.
+    step of the relaxation costs up to ``O(n^3)``, and triangle inequalities tighten it; beyond 1,000 tasks only its
+    first bound is computed.
 
     Examples
     --------

@@ -8,7 +8,7 @@ from tests.grouping.partitions import symmetric
 
 from cotrain.grouping.density.agglomeration import agglomerate, cut
 from cotrain.grouping.density.group_count import GroupCount
-from cotrain.grouping.density.local_search import Search, random_starts
+from cotrain.grouping.density.local_search import Search, shaken
 from cotrain.grouping.density.objective import density
 
 
@@ -17,7 +17,7 @@ from cotrain.grouping.density.objective import density
 def test_no_single_move_improves_the_result(seed: int, exact: bool) -> None:
     rng = np.random.default_rng(seed)
     matrix, count = symmetric(rng.normal(size=(12, 12))), GroupCount(4, exact=exact, penalty=0.3)
-    starts = random_starts(12, 4, 3, rng)
+    starts = shaken(np.arange(12) % 4, share=1.0, count=3, rng=rng)
     found, values = Search(matrix, count).ascend(starts)
     for start, labels, value in zip(starts, found, values, strict=True):
         assert value == pytest.approx(density(matrix, labels) - 0.3 * len(np.unique(labels)))
@@ -30,9 +30,12 @@ def test_no_single_move_improves_the_result(seed: int, exact: bool) -> None:
                     assert density(matrix, moved) - 0.3 * len(np.unique(moved)) <= value + 1e-9
 
 
-def test_random_starts_fill_every_group() -> None:
-    starts = random_starts(9, 4, 6, np.random.default_rng(0))
-    assert all(len(np.unique(row)) == 4 for row in starts)
+def test_shaking_moves_few_tasks_and_keeps_group_sizes() -> None:
+    labels = np.arange(20) % 4
+    copies = shaken(labels, share=0.2, count=6, rng=np.random.default_rng(0))
+    assert {tuple(np.bincount(copy)) for copy in copies} == {(5, 5, 5, 5)}
+    assert 0 < (copies != labels).sum(axis=1).max() <= 4
+    assert len(np.unique(copies, axis=0)) > 1
 
 
 def test_agglomeration_reports_the_value_of_every_cut() -> None:

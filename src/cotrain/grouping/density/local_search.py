@@ -1,4 +1,4 @@
-"""Local search on the average density: move single tasks, many starting partitions at once."""
+"""Local search on the average density: move single tasks, many starting partitions at once; shake what it finds."""
 
 from __future__ import annotations
 
@@ -138,7 +138,10 @@ def _undisputed(
     return undisputed
 
 
-def random_starts(tasks: int, groups: int, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return ``(count, tasks)`` random labels in which every group has a member."""
-    base = np.arange(tasks) % groups
-    return np.stack([rng.permutation(base) for _ in range(count)]) if count else np.zeros((0, tasks), dtype=np.int64)
+def shaken(labels: NDArray[np.int64], *, share: float, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return ``(count, tasks)`` copies in which a share of the tasks have exchanged labels; group sizes stay."""
+    copies = np.repeat(labels[None], count, axis=0)
+    for copy in copies:
+        chosen = rng.permutation(len(labels))[: max(2, round(share * len(labels)))]
+        copy[chosen] = copy[rng.permutation(chosen)]
+    return copies

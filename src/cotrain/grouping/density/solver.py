@@ -11,7 +11,7 @@ from cotrain.grouping.density.agglomeration import agglomerate, cut
 from cotrain.grouping.density.certificate import Certificate
 from cotrain.grouping.density.column_generation import ColumnGeneration
 from cotrain.grouping.density.group_count import GroupCount
-from cotrain.grouping.density.local_search import Search, random_starts
+from cotrain.grouping.density.local_search import Search, shaken
 from cotrain.grouping.density.objective import density, subset_densities
 from cotrain.grouping.density.relaxation import Relaxation
 from cotrain.grouping.grouping import Proof
@@ -22,7 +22,8 @@ from cotrain.seeding import derive
 _PROGRAMMING_UP_TO = 13
 _COLUMNS_UP_TO = 24
 _RELAXATION_UP_TO = 1000
-_STARTS = 20
+_SHAKES, _SHAKEN_SHARE = 4, 0.2  # rounds, tasks moved in each
+_MOST_COPIES, _COPIES_SIZE = 20, 100_000  # shaken at once: at most, and times tasks and groups
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class DensitySolver:
     tolerance
         Relative gap at which the relaxation may stop.
     seed
-        Of random starts and k-means.
+        Of shaking and k-means.
     """
 
     matrix: Matrix
@@ -79,9 +80,8 @@ class DensitySolver:
         return density(self.matrix, labels) - self.count.penalty * len(np.unique(labels))
 
     def heuristic(self) -> tuple[Labels, float]:
-        """Return the best of local searches from greedy merging and random partitions, and of the trivial ones."""
-        merged = self._merged()
-        return self._best(np.vstack([merged, self._random(int(merged[0].max()) + 1)]))
+        """Return the best of local searches from greedy merging, then from what they found, shaken."""
+        return self._shaken(*self._best(self._merged()))
 
     def _best(self, starts: NDArray[np.int64]) -> tuple[Labels, float]:
         """Return the best of the trivial partitions and of what local search makes of the starts."""
@@ -101,12 +101,16 @@ class DensitySolver:
         sizes = [most] if self.count.exact else (np.argsort(-values[:most], kind="stable")[:3] + 1).tolist()
         return np.stack([cut(merges, groups) for groups in sizes])
 
-    def _random(self, groups: int) -> NDArray[np.int64]:
-        """Return ``(starts, tasks)`` random partitions, fewer the larger the problem."""
-        tasks = len(self.matrix)
-        draws = max(1, min(_STARTS, _STARTS * 1000 // (tasks * groups)))
-        rng = np.random.default_rng(derive(self.seed, "density starts", tasks))
-        return random_starts(tasks, groups, draws, rng)
+    def _shaken(self, labels: Labels, value: float) -> tuple[Labels, float]:
+        """Shake the best partition and search again, in several copies at once, some times."""
+        size = labels.size * len(np.unique(labels))
+        copies = max(1, min(_MOST_COPIES, _COPIES_SIZE // size))
+        rng = np.random.default_rng(derive(self.seed, "density shakes", labels.size))
+        for _ in range(_SHAKES):
+            found, better = self._improved(shaken(labels, share=_SHAKEN_SHARE, count=copies, rng=rng))
+            if better > value:
+                labels, value = found, better
+        return labels, value
 
     def _improved(self, starts: NDArray[np.int64]) -> tuple[Labels, float]:
         """Return the best local optimum; where the number is free, there are a few empty groups to move into."""
@@ -148,6 +152,6 @@ class DensitySolver:
         else:
             status = certificate.tighten(self._improved, seed=derive(self.seed, "rounding"))
             if not certificate.is_close:
-                certificate.offer(*self._improved(self._random(len(np.unique(certificate.labels)))))
+                certificate.offer(*self._shaken(certificate.labels, certificate.value))
         bound = max(certificate.bound, certificate.value)
         return Solution(certificate.labels, certificate.value, bound, "certified", status)
