@@ -151,7 +151,7 @@ def local_search(tasks: int, seeds: int) -> list[Row]:
     for name, noise in [("blocks", 0.04), ("factors", 0.02)]:
         for seed in range(seeds):
             matrix = FAMILIES[name](tasks, noise, seed)
-            found, seconds = select(matrix, NetworkSelection(networks=tasks // 10, nodes=0))
+            found, seconds = select(matrix, NetworkSelection(networks=tasks // 10, steps=0))
             best, theirs = random_starts(matrix, tasks // 10)
             rows.append(
                 {"tasks": tasks, "family": name, "noise": noise, "seed": seed, "cotrain s": seconds,
@@ -192,7 +192,7 @@ def gap_row(matrix: Matrix, name: str, noise: float, seed: int) -> Row:
     """Gap and CPU seconds with the default effort."""
     selection = NetworkSelection(networks=max(4, len(matrix) // 10))
     found, seconds = select(matrix, selection)
-    _, unbounded = select(matrix, replace(selection, nodes=0))
+    _, unbounded = select(matrix, replace(selection, steps=0))
     return {
         "tasks": len(matrix), "family": name, "noise": noise, "seed": seed, "objective": found.objective,
         "gap %": 100 * found.gap, "proof": found.proof, "s": seconds, "s without bound": unbounded,

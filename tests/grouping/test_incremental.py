@@ -70,7 +70,7 @@ def test_a_switching_cost_keeps_the_networks_in_use() -> None:
 
 def test_many_tasks() -> None:
     affinity = random_affinity(3, 30)
-    selection = NetworkSelection(networks=4, nodes=1000, restarts=2)
+    selection = NetworkSelection(networks=4, steps=20, restarts=2)
     current = Grouping.from_groups([NAMES[:10], NAMES[10:20], NAMES[20:29]])
     found = regroup(selection, current, affinity, retrain=1)
     assert len(found.retrained) == 1

@@ -22,7 +22,7 @@ MATRICES: dict[str, Matrix] = {
     "task-like": task_like(TASKS, 3, seed=0),
     "noise": np.random.default_rng(0).normal(size=(TASKS, TASKS)),
 }
-WITHOUT_BOUND = NetworkSelection(networks=3, nodes=0)
+WITHOUT_BOUND = NetworkSelection(networks=3, steps=0)
 
 
 def best_of_random_starts(matrix: Matrix, networks: int, starts: int) -> float:
@@ -45,7 +45,7 @@ def test_it_is_at_least_the_best_of_ten_random_starts_and_says_what_it_is(matrix
 
 
 def test_it_stays_below_the_proven_bound() -> None:
-    bounded = NetworkSelection(networks=3, nodes=20_000, restarts=4).group(given(MATRICES["blocks"]))
+    bounded = NetworkSelection(networks=3, steps=50, restarts=4).group(given(MATRICES["blocks"]))
     assert WITHOUT_BOUND.group(given(MATRICES["blocks"])).objective <= bounded.bound + 1e-12
 
 
@@ -61,6 +61,6 @@ def test_the_best_solution_of_the_search_stands_where_the_program_finds_nothing(
 def test_a_cost_budget_is_kept() -> None:
     affinity = given(MATRICES["task-like"])
     budgets = (1.0, 2.0, 3.0)
-    found = [NetworkSelection(cost_budget=CostBudget(total), nodes=0, restarts=4).group(affinity) for total in budgets]
+    found = [NetworkSelection(cost_budget=CostBudget(total), steps=0, restarts=4).group(affinity) for total in budgets]
     assert all(grouping.diagnostics["total_cost"] <= total for grouping, total in zip(found, budgets, strict=True))
     assert all(one.objective <= other.objective + 1e-12 for one, other in pairwise(found))

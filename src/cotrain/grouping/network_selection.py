@@ -68,8 +68,8 @@ class NetworkSelection:
         Most networks that do not exist in ``current``.
     gap
         Relative gap at which bounding stops where optimality is out of reach (beyond 24 tasks).
-    nodes
-        Most branch-and-bound nodes per pricing, where these give the bound; 0 looks for no bound and is fastest.
+    steps
+        Most steps of the search for a bound beyond 24 tasks; 0 looks for no bound and is fastest.
     restarts
         Local searches from different starts, where these give the grouping.
     time_limit
@@ -80,8 +80,8 @@ class NetworkSelection:
     Notes
     -----
     Tasks are solved in the order of their names, so that permuting them permutes the result. Adding a constant to a
-    row changes nothing as long as the score alone moves with it (or is forbidden). Proven optimal up to 24
-    tasks; beyond, the bound comes from column generation with branch-and-bound pricing (up to 150 tasks). Above 1,000
+    row changes nothing as long as the score alone moves with it (or is forbidden). Proven optimal up to 24 tasks;
+    beyond, the bound comes from semidefinite relaxations of the groups of every size (up to 150 tasks). Above 1,000
     tasks, only subsets whose losses are known are selected among.
 
     References
@@ -116,7 +116,7 @@ class NetworkSelection:
     switching_cost: float = 0.0
     new_networks: int | None = None
     gap: float = 0.01
-    nodes: int = 500_000
+    steps: int = 400
     restarts: int = 20
     time_limit: float = float("inf")
     seed: int = 0
@@ -192,7 +192,7 @@ class NetworkSelection:
 
     @property
     def _effort(self) -> Effort:
-        return Effort(self.time_limit, self.gap, self.nodes, self.restarts)
+        return Effort(self.time_limit, self.gap, self.steps, self.restarts)
 
     def _grouping(self, found: Selection | None, terms: Terms, tasks: tuple[str, ...]) -> Grouping:
         if found is None:

@@ -1,4 +1,4 @@
-"""Which solver for which size: partition for few units, column generation with exact or bounded pricing for more."""
+"""Which solver for which size: partition for few units, column generation for more, relaxed groups for many."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from functools import reduce
 import numpy as np
 
 from cotrain.errors import InputError
-from cotrain.grouping.selection.bounded_pricing import BoundedPricer
 from cotrain.grouping.selection.column_generation import Relaxation, relax
 from cotrain.grouping.selection.enumerated_pricing import EnumeratedPricer
 from cotrain.grouping.selection.enumeration import all_groups, choose_by_partition
@@ -19,6 +18,7 @@ from cotrain.grouping.selection.master import Columns, serve_above
 from cotrain.grouping.selection.networks import Bools, Floats, Networks, Prices, Selection, select
 from cotrain.grouping.selection.pricing import JointPricer, ListedPricer, Pricer
 from cotrain.grouping.selection.restarts import descents
+from cotrain.grouping.selection.semidefinite_bound import SemidefiniteBound
 from cotrain.grouping.selection.terms import Terms
 from cotrain.grouping.selection.toggle_search import ToggleSearch
 
@@ -26,11 +26,10 @@ _PARTITION_UNITS = 12  # up to here dynamic programming over served sets is fast
 _MILP_NETWORKS = 2500  # up to here an integer program takes a list as it is
 _LISTED_TASKS = 16  # up to here all groups fit in a list, as a cost that is any function needs it
 _ENUMERATED_TASKS = 24  # up to here all groups can be looked at
-_BOUNDED_TASKS = 150  # up to here branch-and-bound pricing is worth its time
+_BOUNDED_TASKS = 150  # up to here a bound is worth its time
 _CLOSE = 1e-5  # relative gap at which prices are good enough to finish by a MILP
 _EXACT = 1e-8  # relative gap that counts as none
 _SEARCH_ROUNDS = 60  # of column generation by local search
-_BOUND_ROUNDS = 4  # of branch-and-bound pricing
 _NEAR = 400  # columns handed to a MILP that need not be exact
 _FAVOURITES = 10  # networks for each unit that a list starts with
 _REGRET_GAP = 0.01  # of an integer program without proof, relative to what the units forgo
@@ -47,15 +46,15 @@ class Effort:
         Seconds for each MILP.
     gap
         Relative gap at which bounding stops where optimality is out of reach.
-    nodes
-        Most branch-and-bound nodes per pricing.
+    steps
+        Most steps of the search for a bound.
     restarts
         Local searches from different starts.
     """
 
     time_limit: float
     gap: float
-    nodes: int
+    steps: int
     restarts: int
 
 
@@ -82,7 +81,7 @@ def choose_groups(scores: GroupScores, terms: Terms, effort: Effort, *, seed: in
     reached = descents(scores, terms, restarts=effort.restarts, seed=seed)
     pool = reduce(operator.add, [listed, *reached]).distinct()
     enumerated = tasks <= _ENUMERATED_TASKS and linear
-    if not enumerated and (tasks > _BOUNDED_TASKS or effort.nodes == 0):
+    if not enumerated and (tasks > _BOUNDED_TASKS or effort.steps == 0):
         return _without_bound(pool, reached[0], terms, effort)
     start = _start(pool, terms, choose_by_milp(pool, terms.limits, time_limit=effort.time_limit))
     search = ToggleSearch(scores, terms)
@@ -166,17 +165,16 @@ def _thinned(networks: Networks, prices: Prices, slack: float) -> Networks:
 def _bounded(
     scores: GroupScores, terms: Terms, listed: Networks, start: Relaxation, effort: Effort
 ) -> Selection | None:
-    """Improve by columns, choose among them, and bound by branch-and-bound pricing."""
+    """Choose among the columns and bound by semidefinite relaxations of all groups."""
     found = _choose_near(start, terms, effort)
     if found is None:
         return None
-    tolerance = 0.5 * effort.gap * abs(found.value) / terms.networks
-    bounded = BoundedPricer(scores, terms, tolerance, effort.nodes)
-    pricer = JointPricer((ListedPricer(listed), bounded))
-    proven = relax(pricer, replace(start, bound=np.inf), terms.limits, tolerance=effort.gap, rounds=_BOUND_ROUNDS)
-    better = _choose_near(proven, terms, effort) if len(proven.columns) > len(start.columns) else found
-    found = better if better is not None and better.value > found.value else found
-    return replace(found, bound=max(proven.bound, found.value), status="near-optimal by local search and columns")
+    resource = np.concatenate([[0.0], start.prices.resource[1:]])
+    units = terms.rules.units.astype(np.float64)
+    price = (start.prices.unit / units.sum(axis=1)) @ units
+    goal = found.value + 0.5 * effort.gap * abs(found.value)
+    bound = SemidefiniteBound(scores, terms, listed, resource, effort.steps).bound(price, goal)
+    return replace(found, bound=max(bound, found.value), status="near-optimal by local search and columns")
 
 
 def _without_bound(pool: Networks, best: Networks, terms: Terms, effort: Effort) -> Selection | None:
