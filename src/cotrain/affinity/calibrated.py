@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import ClassVar
 
 import numpy as np
@@ -13,7 +14,8 @@ from cotrain.affinity import cautions
 from cotrain.affinity.affinity import Affinity
 from cotrain.affinity.aggregation import co_occurrence_mean
 from cotrain.affinity.base import Estimator
-from cotrain.affinity.calibration.active_design import first_subsets, largest, most_telling
+from cotrain.affinity.calibration.active_design import first_subsets, most_telling
+from cotrain.affinity.calibration.budget import affordable_trainings, enough_patience
 from cotrain.affinity.calibration.candidates import candidate_subsets
 from cotrain.affinity.calibration.measuring import Measurements
 from cotrain.affinity.design import singles_and_all, survey
@@ -23,10 +25,6 @@ from cotrain.problem.problem import Problem
 from cotrain.training.trainer import Trainer
 
 Floats = NDArray[np.float64]
-_OBSERVATIONS = 5000
-"""Losses, on two halves of the rows, that a process learns from in seconds."""
-_SHARE = 0.6
-"""Of the rows of all pairs, each once: under a tenth of eight times."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +40,9 @@ class Calibrated:
     Parameters
     ----------
     trainings
-        Subsets trained, those of one task among them. By default as many as go through under a tenth of the rows
-        that all pairs with eight seeds go through, but at least ``tasks + 10``, and no more than tell some 2,500
-        losses.
+        Subsets trained, those of one task among them. By default as many as take under a tenth of the operations
+        that all pairs with eight seeds would take, but at least ``tasks + 10``, at most ten per task, and no more than
+        tell some 2,500 losses.
     scores
         Cheap estimators whose affinities are features of the model. None by default: on measured truth they added
         little (see the leaderboard).
@@ -52,6 +50,10 @@ class Calibrated:
         Rounds of training after that of single tasks.
     seeds
         Different seeds among the trainings, in turns; their effect is part of the model.
+    patience
+        Epochs without a better validation loss after which a training of several tasks ends. By default the least
+        with which nearly all trainings of single tasks, which are as patient as the problem says, would have ended
+        with about the same loss: the epochs that only show that nothing better comes are worth further subsets.
 
     Notes
     -----
@@ -74,12 +76,15 @@ class Calibrated:
     scores: tuple[Estimator, ...] = ()
     rounds: int = 2
     seeds: int = 4
+    patience: int | None = None
 
     def __post_init__(self) -> None:
         if self.trainings is not None:
             checks.at_least("trainings", self.trainings, 3)
         for name in ("rounds", "seeds"):
             checks.at_least(name, getattr(self, name), 1)
+        if self.patience is not None:
+            checks.at_least("patience", self.patience, 1)
 
     def estimate(self, problem: Problem, trainer: Trainer, *, seed: int = 0) -> Affinity:
         """Return expected gains with standard errors, and the model that predicts those of any subset.
@@ -90,7 +95,7 @@ class Calibrated:
         tasks = tuple(sorted(problem.names))
         scores = {name: affinity.with_tasks(tasks).matrix for name, affinity in cheap.items()}
         campaign = _Campaign(Measurements(trainer, tasks), scores, self.seeds, seed)
-        self._run(campaign, self._trainings(problem.with_tasks(tasks)))
+        self._run(campaign, problem.with_tasks(tasks))
         model, alone = campaign.model(), campaign.measured.table.alone
         spread = co_occurrence_mean(_predicted(model, alone, survey(tasks, seed=seed)))
         table = _predicted(model, alone, candidate_subsets(spread.matrix))
@@ -99,34 +104,23 @@ class Calibrated:
         affinity = Affinity(tasks, *spread, self.name, "gain", table, cost, warnings, self.citation, model)
         return affinity.with_tasks(problem.names)
 
-    def _run(self, campaign: _Campaign, trainings: int) -> None:
-        tasks = len(campaign.measured.tasks)
-        alone = singles_and_all(tasks)
-        campaign.train(alone)
-        left = max(trainings - len(alone), 0) if tasks > 2 else 0
-        for number in range(self.rounds):
-            count = left // self.rounds + (number < left % self.rounds)
-            if count:
-                campaign.train(campaign.first(count) if number == 0 else campaign.most_telling(count))
+    def _run(self, campaign: _Campaign, problem: Problem) -> None:
+        alone = singles_and_all(len(problem.names))
+        campaign.train(alone, problem.training.patience)
+        if len(problem.names) < 3:
+            return
+        patience = self.patience or enough_patience(campaign.measured.curves, problem.training)
+        for left in range(self.rounds, 0, -1):
+            count = self._count(campaign.measured, problem, patience, left)
+            if count > 0:
+                first = left == self.rounds
+                campaign.train(campaign.first(count) if first else campaign.most_telling(count), patience)
 
-    def _trainings(self, problem: Problem) -> int:
-        if self.trainings is not None or len(problem.names) < 3:
-            return self.trainings or 0
-        tasks = len(problem.names)
-        told = tasks + _OBSERVATIONS / (2 + largest(tasks))
-        return round(min(max(_within_budget(problem), tasks + 10), 10 * tasks, told))
-
-
-def _within_budget(problem: Problem) -> float:
-    """Return how many trainings go through the rows that may be spent, every task alone and all together first."""
-    names, tasks = problem.names, len(problem.names)
-    observed = problem.splits["train"].observed.cpu().numpy()
-    common = observed.T.astype(np.float64) @ observed
-    own = common.diagonal()
-    pairs = float((own[:, None] + own - common)[np.triu_indices(tasks, 1)].sum())
-    left = _SHARE * pairs - float(own.sum()) - len(observed)
-    larger = [observed[:, row].any(axis=1).sum() for row in first_subsets(names, tasks, 0)]
-    return tasks + 1 + left / float(np.mean(larger))
+    def _count(self, measured: Measurements, problem: Problem, patience: int, rounds: int) -> int:
+        """Return how many subsets to train in the next of so many rounds."""
+        if self.trainings is None:
+            return affordable_trainings(problem, measured, patience, rounds=rounds)
+        return ceil((self.trainings - len(measured.mask)) / rounds)
 
 
 class _Campaign:
@@ -136,11 +130,11 @@ class _Campaign:
         self.measured = measured
         self._scores, self._seeds, self._first_seed = scores, seeds, first_seed
 
-    def train(self, mask: NDArray[np.bool_]) -> None:
-        """Train subsets."""
+    def train(self, mask: NDArray[np.bool_], patience: int) -> None:
+        """Train subsets, as patiently as told."""
         start = len(self.measured.mask)
         turns = self._first_seed + np.arange(start, start + len(mask)) % self._seeds
-        self.measured.train(mask, turns)
+        self.measured.train(mask, turns, patience=patience)
 
     def first(self, count: int) -> NDArray[np.bool_]:
         """Return subsets to begin with."""

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cotrain.affinity.shortened import impatient
 from cotrain.affinity.subset_losses import SubsetLosses
 from cotrain.cost import Cost
 from cotrain.problem.losses import row_losses
@@ -31,21 +32,26 @@ class Measurements:
     def __init__(self, trainer: Trainer, tasks: Sequence[str]) -> None:
         self.tasks, self.cost = tuple(tasks), Cost()
         self.mask, self.seeds = np.zeros((0, len(tasks)), dtype=bool), np.zeros(0, dtype=np.int64)
+        self.curves: list[NDArray[np.float64]] = []
+        self.flops: list[float] = []
         self._trainer = trainer
         self._losses = np.zeros((3, 0, len(tasks)))
 
-    def train(self, mask: NDArray[np.bool_], seeds: NDArray[np.int64]) -> None:
-        """Train each subset ``mask (subsets, tasks)`` with its seed."""
+    def train(self, mask: NDArray[np.bool_], seeds: NDArray[np.int64], *, patience: int | None = None) -> None:
+        """Train each subset ``mask (subsets, tasks)`` with its seed, as patiently as the problem says or as told."""
+        trainer = self._trainer if patience is None else impatient(self._trainer, patience)
         names = np.array(self.tasks)
         jobs = [
             (self._trainer.problem.subset(names[row].tolist()), int(seed))
             for row, seed in zip(mask, seeds, strict=True)
         ]
         losses = np.full((3, *mask.shape), np.nan)
-        for number, fit in enumerate(self._trainer.fit_many(jobs)):
+        for number, fit in enumerate(trainer.fit_many(jobs)):
             columns = [self.tasks.index(name) for name in fit.subset]
             losses[0, number, columns] = fit.validation_loss
             losses[1:, number, columns] = self._on_halves(fit)
+            self.curves.append(fit.curve)
+            self.flops.append(fit.cost.flops)
             self.cost += fit.cost
         self.mask, self.seeds = np.concatenate([self.mask, mask]), np.concatenate([self.seeds, seeds])
         self._losses = np.concatenate([self._losses, losses], axis=1)

@@ -29,7 +29,7 @@ _TASK_DOUBT = 0.5
 _LEVEL = 10.0
 """Prior variance of the level of a task alone, in units of the observed variance: it is known from data only."""
 _JITTER = 1e-6
-_MOST_POINTS = 400
+_MOST_POINTS = 800
 
 
 class Solved(NamedTuple):

@@ -49,7 +49,7 @@ class GainProcess:
 
     Notes
     -----
-    Cost: a Cholesky factorisation of as many rows as there are observations, about sixty times (on at most 400 of
+    Cost: a Cholesky factorisation of as many rows as there are observations, about sixty times (on at most 800 of
     them). The additive part with one weight per pair is the linear surrogate of "Identification of Negative Transfers
     in Multitask Learning Using Surrogate Models" (Li, Nguyen, Zhang, TMLR 2023), here with weights that share their
     prior over tasks.

@@ -1,0 +1,110 @@
+"""How many subsets are measured for a tenth of the cost of all pairs, and how patiently."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cotrain.affinity.calibration.active_design import first_subsets, largest
+from cotrain.affinity.calibration.measuring import Measurements
+from cotrain.problem.options import TrainingOptions
+from cotrain.problem.problem import Problem
+
+Curve = NDArray[np.float64]
+_SHARE = 0.75
+"""Of the operations of all pairs, each once: under a tenth of eight times."""
+_OBSERVATIONS = 5000
+"""Losses, on two halves of the rows, that a process learns from in seconds."""
+_NEARLY_ALL = 0.9
+_NEARLY_SAME = 0.005
+
+
+def enough_patience(curves: Sequence[Curve], options: TrainingOptions) -> int:
+    """Return the patience that would have ended trainings where they ended.
+
+    Most epochs of a training often show only that nothing better comes. The least patience with which nine in ten
+    trainings keep a network within half a percent of their best loss, and one epoch more.
+
+    Parameters
+    ----------
+    curves
+        Validation losses after each epoch of trainings as patient as ``options``.
+    options
+        Of the training. Where a plateau lowers the learning rate, patience is not only waiting and stays.
+
+    Examples
+    --------
+    >>> smooth, rough = np.array([3.0, 2.0, 1.0, *[1.5] * 10]), np.array([3.0, 2.0, 2.5, 2.5, 2.5, 1.0, *[1.5] * 10])
+    >>> enough_patience([smooth], TrainingOptions(patience=10)), enough_patience([rough], TrainingOptions(patience=10))
+    (2, 5)
+    """
+    if options.schedule == "plateau":
+        return options.patience
+    for patience in range(1, options.patience - 1):
+        kept = np.array([curve[: _length(curve, patience)].min() - curve.min() for curve in curves])
+        best = np.array([abs(curve.min()) for curve in curves])
+        if np.mean(kept <= _NEARLY_SAME * best) >= _NEARLY_ALL:
+            return patience + 1
+    return options.patience
+
+
+def affordable_trainings(problem: Problem, measured: Measurements, patience: int, *, rounds: int) -> int:
+    """Return how many subsets may be trained in the next of so many ``rounds``.
+
+    All rounds and what is measured before take under a tenth of the operations of all pairs with eight seeds. They are
+    at least ten trainings in all, at most nine per task, and no more than a process learns from in seconds.
+
+    Parameters
+    ----------
+    problem
+        With at least three tasks.
+    measured
+        Every task alone and all together, as patient as the problem says; then what earlier rounds trained.
+    patience
+        Of the trainings to come.
+    rounds
+        That are left, the next one among them.
+    """
+    tasks, trained = len(problem.names), len(measured.flops)
+    observed = problem.splits["train"].observed.cpu().numpy()
+    price_of_row = sum(measured.flops[:tasks]) / float(observed.sum())
+    left = _SHARE * price_of_row * _rows_of_pairs(observed) - sum(measured.flops)
+    if trained > tasks + 1:
+        price = float(np.mean(measured.flops[tasks + 1 :]))
+    else:
+        price = price_of_row * _shortening(measured.curves, patience) * _rows_of_larger(problem.names, observed)
+    most = min(10 * tasks, tasks + _OBSERVATIONS / (2 + largest(tasks)))
+    return round(min(max(left / price, tasks + 10 - trained), most - trained) / rounds)
+
+
+def _rows_of_pairs(observed: NDArray[np.bool_]) -> float:
+    common = observed.T.astype(np.float64) @ observed
+    own = common.diagonal()
+    return float((own[:, None] + own - common)[np.triu_indices(len(own), 1)].sum())
+
+
+def _rows_of_larger(names: Sequence[str], observed: NDArray[np.bool_]) -> float:
+    """Return how many rows a subset has of those that are trained first, on average."""
+    return float(np.mean([observed[:, row].any(axis=1).sum() for row in first_subsets(names, len(names), 0)]))
+
+
+def _shortening(curves: Sequence[Curve], patience: int) -> float:
+    """Return the share of the epochs of patient trainings that less patient ones take."""
+    return sum(_length(curve, patience) for curve in curves) / sum(map(len, curves))
+
+
+def _length(curve: Curve, patience: int) -> int:
+    """Return how many epochs a training takes that waits ``patience`` epochs for a better loss."""
+    waited = np.arange(len(curve)) - _last_better(curve)
+    over = np.flatnonzero(waited >= patience)
+    return int(over[0]) + 1 if len(over) else len(curve)
+
+
+def _last_better(curve: Curve) -> NDArray[np.int64]:
+    """Return for every epoch the last one until then that was better than all before it."""
+    before = np.minimum.accumulate(np.concatenate([[np.inf], curve[:-1]]))
+    better = np.where(curve < before, np.arange(len(curve)), 0)
+    last: NDArray[np.int64] = np.maximum.accumulate(better)
+    return last
