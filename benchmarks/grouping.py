@@ -51,6 +51,7 @@ SECTIONS = {
     "density-scs-200": Section("The same with 200 tasks", partial(density.against_scs, 200, 15, draws=1)),
     "density-scs-500": Section("The same with 500 tasks", partial(density.against_scs, 500, 20, draws=1, limit=300)),
     "density-large": Section("A thousand tasks", partial(density.certified, 1000, 25)),
+    "density-gaps": Section("Certified gaps over more draws", density.gaps),
     "density-noise": Section("Pure noise: the relaxation itself is loose", density.noise_gaps),
     "density-exact": Section("Average density, proven optimal", density.exact),
     "density-roundings": Section("What the published rounding loses (n = 40, k = 5)", density.roundings),
