@@ -21,7 +21,7 @@ from cotrain.gradients.plan import PROBES, Plan, make_plan, mixture, tolerance
 from cotrain.problem.rows import Rows
 from cotrain.problem.task import Task
 
-_WORKING_BYTES = 256 * 2**20
+_WORKING_BYTES = 192 * 2**20
 _LARGEST_BATCH = 1024
 _FEWEST_TASKS = 1 / 8
 """Tasks per coordinate below which forward mode is not even compared: loading its rules takes a second."""

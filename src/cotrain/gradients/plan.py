@@ -22,12 +22,14 @@ from cotrain.gradients.paths.loop import LoopPath
 from cotrain.gradients.paths.path import MarginFunction, Path
 from cotrain.gradients.paths.structured import StructuredPath
 from cotrain.gradients.paths.watch import Watched, explicit_attention, taken_apart
+from cotrain.gradients.row_gradient import RowGradient
 from cotrain.gradients.survey import survey
 from cotrain.problem.losses import Outputs
 from cotrain.problem.rows import Rows
 
 PathName: TypeAlias = Literal["structured", "general", "loop", "forward"]
 PROBES = 3
+_ROW_WEIGHTS = (1.0, 1.4, 0.7)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +131,7 @@ class _Trial:
     """A few rows and their true gradients, to hold paths against."""
 
     def __init__(self, network: nn.Module, shapes: Shapes, margins: MarginFunction, rows: Rows) -> None:
-        self.network, self.rows, self.basis = network, rows, Identity(shapes)
+        self.network, self.rows, self.basis = network, rows, _Mixed(shapes, _ROW_WEIGHTS)
         weights = torch.randn(rows.targets.shape[1], generator=torch.Generator().manual_seed(0)).tolist()
         self.margins = mixture(margins, weights)
         self._precision = next(network.parameters()).dtype
@@ -137,8 +139,11 @@ class _Trial:
         self._truth, self._alone = self._run_loop(tuple(shapes))
 
     def _run_loop(self, names: tuple[str, ...]) -> tuple[Tensor, Tensor]:
+        raw, margins = self._nothing(), []
         try:
-            return self._run(LoopPath(self.network, self.basis, self.margins, names))
+            for row, weight in enumerate(_ROW_WEIGHTS):
+                alone = LoopPath(self.network, _Mixed(self.basis.shapes, [weight]), self.margins, names)
+                margins.append(self._run(alone, self.rows.take(torch.tensor([row])), raw))
         except (RuntimeError, NotImplementedError) as error:
             layer = first_without_backward(self.network, names, self.rows.inputs)
             if layer is None:
@@ -148,13 +153,16 @@ class _Trial:
                 f"{str(error).strip().splitlines()[0]} Use differentiable operations there, or choose `parameters` "
                 "that come after it."
             ) from error
+        return raw, torch.cat(margins)
 
-    def _run(self, path: Path) -> tuple[Tensor, Tensor]:
-        started = path.start(self.rows.inputs, self.rows.targets, several=False)
-        dtype = torch.promote_types(self._precision, torch.float32)
-        raw = torch.zeros(len(self.rows), self.basis.dimension, dtype=dtype, device=self.rows.targets.device)
+    def _run(self, path: Path, rows: Rows, raw: Tensor) -> Tensor:
+        started = path.start(rows.inputs, rows.targets, several=False)
         started.add(raw, 0)
-        return raw, started.margin(0)
+        return started.margin(0)
+
+    def _nothing(self) -> Tensor:
+        dtype = torch.promote_types(self._precision, torch.float32)
+        return torch.zeros(1, self.basis.dimension, dtype=dtype, device=self.rows.targets.device)
 
     def _far(self, found: Tensor, true: Tensor, scale: Tensor) -> bool:
         return not bool((found - true).norm() <= self._tolerance * (true.norm() + 1e-2 * scale))
@@ -173,8 +181,9 @@ class _Trial:
 
         Candidates come with a reason why the path cannot take them, or none.
         """
+        found = self._nothing()
         try:
-            found, _ = self._run(path)
+            self._run(path, self.rows, found)
         except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
             return dict.fromkeys(candidates, f"{path.name} path: {str(error).strip().splitlines()[0]}")
         scale = self._truth.norm()
@@ -186,6 +195,19 @@ class _Trial:
             elif self._far(found[:, part], self._truth[:, part], scale):
                 reasons[name] = f"the {path.name} path misses a use of it"
         return reasons
+
+
+class _Mixed(Identity):
+    """One weighted sum of the rows' gradients in place of all: a network's size, however many rows are looked at."""
+
+    def __init__(self, shapes: Shapes, weights: Sequence[float]) -> None:
+        super().__init__(shapes)
+        self._weights = weights
+
+    def add(self, raw: Tensor, name: str, gradient: RowGradient) -> None:
+        """Add the weighted sum of one parameter's gradients."""
+        entries = gradient.dense().flatten(1)
+        raw[:, self.columns[name]] += torch.tensor([self._weights]).to(entries) @ entries
 
 
 def tolerance(parameter: Tensor) -> float:
