@@ -13,7 +13,7 @@ from cotrain.problem.options import TrainingOptions
 from cotrain.problem.problem import Problem
 
 Curve = NDArray[np.float64]
-_SHARE = 0.75
+_SHARE = 0.7
 """Of the operations of all pairs, each once: under a tenth of eight times."""
 _OBSERVATIONS = 5000
 """Losses, on two halves of the rows, that a process learns from in seconds."""
@@ -22,10 +22,10 @@ _NEARLY_SAME = 0.005
 
 
 def enough_patience(curves: Sequence[Curve], options: TrainingOptions) -> int:
-    """Return the patience that would have ended trainings where they ended.
+    """Return how little patience would have kept about the same networks.
 
-    Most epochs of a training often show only that nothing better comes. The least patience with which nine in ten
-    trainings keep a network within half a percent of their best loss, and one epoch more.
+    Most epochs of a training often show only that nothing better comes. The answer is the least patience with which
+    nine in ten trainings keep a network within half a percent of their best loss, and one epoch more.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def affordable_trainings(problem: Problem, measured: Measurements, patience: int
     """Return how many subsets may be trained in the next of so many ``rounds``.
 
     All rounds and what is measured before take under a tenth of the operations of all pairs with eight seeds. They are
-    at least ten trainings in all, at most nine per task, and no more than a process learns from in seconds.
+    at least ten trainings more than tasks, at most ten per task, and no more than a process learns from in seconds.
 
     Parameters
     ----------
@@ -76,7 +76,8 @@ def affordable_trainings(problem: Problem, measured: Measurements, patience: int
     else:
         price = price_of_row * _shortening(measured.curves, patience) * _rows_of_larger(problem.names, observed)
     most = min(10 * tasks, tasks + _OBSERVATIONS / (2 + largest(tasks)))
-    return round(min(max(left / price, tasks + 10 - trained), most - trained) / rounds)
+    within = left / price if price else 0.0
+    return round(min(max(within, tasks + 10 - trained), most - trained) / rounds)
 
 
 def _rows_of_pairs(observed: NDArray[np.bool_]) -> float:
