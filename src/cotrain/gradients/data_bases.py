@@ -32,6 +32,7 @@ _HELD_OUT = 64
 _FULL_NUMBERS = 64 * 2**20
 _PULL_NUMBERS = 4 * 2**20
 _CORE = 256
+"""Coordinates of a kronecker basis for every parameter."""
 _LARGEST_RANK = 4
 _LARGEST_SIDE = 4096
 _TERMS = 1.5
