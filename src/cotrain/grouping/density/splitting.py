@@ -103,7 +103,16 @@ class Splitting:
 
 
 def _threshold(values: Matrix, total: float) -> float:
-    """Return the ``t`` with ``sum(clip(values - t, 0, 1)) == total``, or the lowest point looked at."""
+    """Return the ``t`` with ``sum(clip(values - t, 0, 1)) == total`` (values ascending), or the lowest point tried."""
+    values = values.astype(np.float64)
     points = np.sort(np.concatenate([values, values - 1]))[::-1]
-    sums = np.clip(values[None, :] - points[:, None], 0.0, 1.0).sum(axis=1)
+    sums = _excess(values, points) - _excess(values, points + 1)
     return float(np.interp(total, sums, points)) if sums[-1] >= total else -np.inf
+
+
+def _excess(values: Matrix, points: Matrix) -> Matrix:
+    """Return, for each point, the sum over values of what exceeds it."""
+    below = np.searchsorted(values, points)
+    above = np.append(values[::-1].cumsum()[::-1], 0.0)[below]
+    excess: Matrix = above - (len(values) - below) * points
+    return excess
