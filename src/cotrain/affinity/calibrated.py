@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 from typing import ClassVar
 
@@ -15,7 +16,7 @@ from cotrain.affinity.affinity import Affinity
 from cotrain.affinity.aggregation import co_occurrence_mean
 from cotrain.affinity.base import Estimator
 from cotrain.affinity.calibration.active_design import first_subsets, most_telling
-from cotrain.affinity.calibration.budget import affordable_trainings, enough_patience
+from cotrain.affinity.calibration.budget import affordable_trainings, enough_patience, training_rows
 from cotrain.affinity.calibration.candidates import candidate_subsets
 from cotrain.affinity.calibration.measuring import Measurements
 from cotrain.affinity.design import singles_and_all, survey
@@ -94,8 +95,8 @@ class Calibrated:
         cheap = {one.name: one.estimate(problem, trainer, seed=seed) for one in self.scores}
         tasks = tuple(sorted(problem.names))
         scores = {name: affinity.with_tasks(tasks).matrix for name, affinity in cheap.items()}
-        campaign = _Campaign(Measurements(trainer, tasks), scores, self.seeds, seed)
-        self._run(campaign, problem.with_tasks(tasks))
+        campaign = _Campaign(problem.with_tasks(tasks), Measurements(trainer, tasks), scores, self.seeds, seed)
+        self._run(campaign)
         model, alone = campaign.model(), campaign.measured.table.alone
         spread = co_occurrence_mean(_predicted(model, alone, survey(tasks, seed=seed)))
         table = _predicted(model, alone, candidate_subsets(spread.matrix))
@@ -104,14 +105,15 @@ class Calibrated:
         affinity = Affinity(tasks, *spread, self.name, "gain", table, cost, warnings, self.citation, model)
         return affinity.with_tasks(problem.names)
 
-    def _run(self, campaign: _Campaign, problem: Problem) -> None:
+    def _run(self, campaign: _Campaign) -> None:
+        problem, measured = campaign.problem, campaign.measured
         alone = singles_and_all(len(problem.names))
         campaign.train(alone, problem.training.patience)
         if len(problem.names) < 3:
             return
-        patience = self.patience or enough_patience(campaign.measured.curves, problem.training)
+        patience = self.patience or enough_patience(measured.curves, problem.training)
         for left in range(self.rounds, 0, -1):
-            count = self._count(campaign.measured, problem, patience, left)
+            count = self._count(measured, problem, patience, left)
             if count > 0:
                 first = left == self.rounds
                 campaign.train(campaign.first(count) if first else campaign.most_telling(count), patience)
@@ -126,8 +128,10 @@ class Calibrated:
 class _Campaign:
     """The trainings so far, each with the next seed in turn."""
 
-    def __init__(self, measured: Measurements, scores: dict[str, Floats], seeds: int, first_seed: int) -> None:
-        self.measured = measured
+    def __init__(
+        self, problem: Problem, measured: Measurements, scores: dict[str, Floats], seeds: int, first_seed: int
+    ) -> None:
+        self.problem, self.measured = problem, measured
         self._scores, self._seeds, self._first_seed = scores, seeds, first_seed
 
     def train(self, mask: NDArray[np.bool_], patience: int) -> None:
@@ -142,7 +146,8 @@ class _Campaign:
 
     def most_telling(self, count: int) -> NDArray[np.bool_]:
         """Return the subsets to go on with."""
-        return most_telling(self.model(), count, self._first_seed)
+        price = partial(training_rows, self.problem)
+        return most_telling(self.model(), count, self._first_seed, price=price)
 
     def model(self) -> GainProcess:
         """Return what was learned so far."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from tests.affinity.surrogates.planted import additive, blocks, design, table
 
 from cotrain.affinity.calibration.active_design import first_subsets, largest, most_telling
@@ -22,13 +23,31 @@ def uncertainty(model: GainProcess, chosen: np.ndarray) -> float:
     return float(left.trace())
 
 
+def same_price(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    return np.ones(len(mask))
+
+
 def test_chosen_subsets_leave_less_uncertain_than_random_ones() -> None:
     mask = design(8, larger=6)
     model = GainProcess.fit(table(mask, additive(mask, blocks(8, 0.05)), noise=0.02))
-    chosen = uncertainty(model, most_telling(model, 4, seed=0))
+    chosen = uncertainty(model, most_telling(model, 4, seed=0, price=same_price))
     rng = np.random.default_rng(0)
     random = [uncertainty(model, first_subsets(model.tasks, 4, int(rng.integers(1000)))) for _ in range(10)]
     assert chosen < np.mean(random)
+
+
+def test_what_is_dear_must_tell_more() -> None:
+    mask = design(8, larger=6)
+    model = GainProcess.fit(table(mask, additive(mask, blocks(8, 0.05)), noise=0.02))
+    sizes = [
+        most_telling(model, 6, seed=0, price=price).sum(axis=1).mean()
+        for price in (
+            same_price,
+            lambda mask: mask.sum(axis=1).astype(np.float64),
+            lambda mask: 100.0 ** mask.sum(axis=1),
+        )
+    ]
+    assert sizes[0] > sizes[1] > sizes[2]
 
 
 @pytest.mark.parametrize("tasks", [3, 4, 9, 40])

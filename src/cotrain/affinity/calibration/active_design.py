@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -14,6 +15,8 @@ from cotrain.affinity.surrogates.gain_process import GainProcess
 from cotrain.affinity.surrogates.observations import Points
 from cotrain.seeding import derive
 
+Price: TypeAlias = Callable[[NDArray[np.bool_]], NDArray[np.float64]]
+"""What it costs to train each of the subsets of a mask, in any unit."""
 _LARGEST = 12
 _CANDIDATES = 80
 _TARGETS = 400
@@ -35,8 +38,8 @@ def first_subsets(tasks: Sequence[str], count: int, seed: int) -> NDArray[np.boo
     return of_all_sizes(tasks, 2, largest(len(tasks)), count=count, seed=seed)
 
 
-def most_telling(model: GainProcess, count: int, seed: int) -> NDArray[np.bool_]:
-    """Return ``count`` subsets whose training would most reduce the variance of the gains of random subsets.
+def most_telling(model: GainProcess, count: int, seed: int, *, price: Price) -> NDArray[np.bool_]:
+    """Return ``count`` subsets whose training would most reduce, for its price, how uncertain gains are.
 
     Greedy: each choice takes those before it as trained. The variance of a Gaussian process does not depend on what is
     observed, only on where, so that a whole batch is chosen before any of it is trained.
@@ -49,6 +52,8 @@ def most_telling(model: GainProcess, count: int, seed: int) -> NDArray[np.bool_]
         Subsets to choose; they may repeat trained ones, for a further seed.
     seed
         Of the candidates and of the random subsets.
+    price
+        Where tasks have rows of their own, larger subsets take longer.
     """
     rng = np.random.default_rng(derive(seed, "telling", len(model.observations.points)))
     candidates = _random_subsets(rng, len(model.tasks), max(_CANDIDATES, 2 * count))
@@ -58,17 +63,23 @@ def most_telling(model: GainProcess, count: int, seed: int) -> NDArray[np.bool_]
     covariance = model.posterior_covariance(targets.joined(points))
     members = [np.flatnonzero(points.network == number) + len(targets) for number in range(len(candidates))]
     noise = torch.cat([torch.zeros(len(targets), dtype=torch.float64), model.settings.noise(points)])
-    return candidates[_greedy(covariance, noise, members, len(targets), count)]
+    return candidates[_greedy(covariance, noise, members, price(candidates), len(targets), count)]
 
 
 def _greedy(
-    covariance: Tensor, noise: Tensor, members: Sequence[NDArray[np.int64]], targets: int, count: int
+    covariance: Tensor,
+    noise: Tensor,
+    members: Sequence[NDArray[np.int64]],
+    prices: NDArray[np.float64],
+    targets: int,
+    count: int,
 ) -> list[int]:
     """Return the numbers of the chosen candidates; the first ``targets`` rows are what should become certain."""
     left, chosen = list(range(len(members))), list[int]()
     while len(chosen) < count:
         halves = [_told(covariance, noise, members[number]) for number in left]
-        best = int(np.argmax([float(half[:targets].square().sum()) for half in halves]))
+        told = np.array([float(half[:targets].square().sum()) for half in halves])
+        best = int(np.argmax(told / prices[left]))
         chosen.append(left.pop(best))
         covariance = covariance - halves[best] @ halves[best].T
     return chosen

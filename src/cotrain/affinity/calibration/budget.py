@@ -13,7 +13,7 @@ from cotrain.problem.options import TrainingOptions
 from cotrain.problem.problem import Problem
 
 Curve = NDArray[np.float64]
-_SHARE = 0.7
+_SHARE = 0.65
 """Of the operations of all pairs, each once: under a tenth of eight times."""
 _OBSERVATIONS = 5000
 """Losses, on two halves of the rows, that a process learns from in seconds."""
@@ -68,27 +68,30 @@ def affordable_trainings(problem: Problem, measured: Measurements, patience: int
         That are left, the next one among them.
     """
     tasks, trained = len(problem.names), len(measured.flops)
-    observed = problem.splits["train"].observed.cpu().numpy()
-    price_of_row = sum(measured.flops[:tasks]) / float(observed.sum())
-    left = _SHARE * price_of_row * _rows_of_pairs(observed) - sum(measured.flops)
+    price_of_row = sum(measured.flops[:tasks]) / float(training_rows(problem, np.eye(tasks, dtype=bool)).sum())
+    left = _SHARE * price_of_row * _rows_of_pairs(problem) - sum(measured.flops)
     if trained > tasks + 1:
         price = float(np.mean(measured.flops[tasks + 1 :]))
     else:
-        price = price_of_row * _shortening(measured.curves, patience) * _rows_of_larger(problem.names, observed)
+        rows = training_rows(problem, first_subsets(problem.names, tasks, 0)).mean()
+        price = price_of_row * _shortening(measured.curves, patience) * float(rows)
     most = min(10 * tasks, tasks + _OBSERVATIONS / (2 + largest(tasks)))
     within = left / price if price else 0.0
     return round(min(max(within, tasks + 10 - trained), most - trained) / rounds)
 
 
-def _rows_of_pairs(observed: NDArray[np.bool_]) -> float:
-    common = observed.T.astype(np.float64) @ observed
+def training_rows(problem: Problem, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return how many training rows each subset has."""
+    observed = problem.splits["train"].observed.cpu().numpy()
+    return np.array([observed[:, row].any(axis=1).sum() for row in mask], dtype=np.float64)
+
+
+def _rows_of_pairs(problem: Problem) -> float:
+    """Return how many rows all pairs together have."""
+    observed = problem.splits["train"].observed.cpu().numpy().astype(np.float64)
+    common = observed.T @ observed
     own = common.diagonal()
     return float((own[:, None] + own - common)[np.triu_indices(len(own), 1)].sum())
-
-
-def _rows_of_larger(names: Sequence[str], observed: NDArray[np.bool_]) -> float:
-    """Return how many rows a subset has of those that are trained first, on average."""
-    return float(np.mean([observed[:, row].any(axis=1).sum() for row in first_subsets(names, len(names), 0)]))
 
 
 def _shortening(curves: Sequence[Curve], patience: int) -> float:
