@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from cotrain.grouping.selection import solver
 from cotrain.grouping.selection.budget import CostBudget
 from cotrain.grouping.selection.constraints import Constraints
 from cotrain.grouping.selection.group_scores import GroupScores
+from cotrain.grouping.selection.restarts import chance_starts
 from cotrain.grouping.selection.served_sets import ServedSetSearch
 from cotrain.grouping.selection.terms import Terms
 
@@ -56,6 +57,30 @@ def test_the_best_solution_of_the_search_stands_where_the_program_finds_nothing(
     monkeypatch.setattr(solver, "choose_by_milp", lambda *_, **__: None)
     without = WITHOUT_BOUND.group(given(MATRICES["task-like"]))
     assert best_of_random_starts(MATRICES["task-like"], 3, 1) <= without.objective <= with_program.objective + 1e-12
+
+
+@pytest.mark.parametrize("most", [None, 1, 3, 8])
+@pytest.mark.parametrize("matrix", MATRICES.values(), ids=MATRICES)
+def test_the_worth_of_served_sets_is_that_of_the_groups_that_serve_them(matrix: Matrix, most: int | None) -> None:
+    tasks, random = given(matrix).tasks, np.random.default_rng(0)
+    rules = Constraints(maximum_group_size=most).resolve(tasks)
+    terms = Terms(tasks, rules, 3, None, 0.0, np.zeros((0, TASKS), dtype=bool), 0.0, None)
+    scores = GroupScores(matrix - np.diag(np.diag(matrix)), np.full(TASKS, 0.01))
+    served = np.array([random.permutation(TASKS) < size for size in range(1, (most or 12) + 1) for _ in range(10)])
+    search = ServedSetSearch(scores, terms)
+    members = search.complete(served)
+    assert (members.sum(axis=1) <= rules.maximum_size).all()
+    np.testing.assert_allclose(search.worth(served), np.where(served, scores.of(members), 0.0).sum(axis=1), atol=1e-12)
+
+
+def test_the_starts_by_chance_are_among_those_it_looks_at() -> None:
+    found = WITHOUT_BOUND.group(given(MATRICES["noise"]))
+    tasks = given(MATRICES["noise"]).tasks
+    terms = Terms(tasks, Constraints().resolve(tasks), 3, None, 0.0, np.zeros((0, TASKS), dtype=bool), 0.0, None)
+    matrix = MATRICES["noise"] - np.diag(np.diag(MATRICES["noise"]))
+    search = ServedSetSearch(GroupScores(matrix, np.zeros(TASKS)), terms)
+    starts = islice(chance_starts(TASKS, 3, seed=WITHOUT_BOUND.seed), WITHOUT_BOUND.restarts // 2)
+    assert found.objective >= max(search.descend(start)[1] for start in starts) / TASKS - 1e-12
 
 
 def test_a_cost_budget_is_kept() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
@@ -14,25 +16,33 @@ from cotrain.seeding import derive
 
 _JITTER = 1e-6  # keeps points distinct, which k-means needs
 _DISSOLVED = 1 / 6  # share of the sets whose units are spread over all
-_CYCLE = 4  # one start by spectral clusters, one by chance, the others from the best solution
+_CYCLE = 8  # four starts by chance, one by spectral clusters, the others from the best solution
 
 
 def descents(scores: GroupScores, terms: Terms, *, restarts: int, seed: int) -> list[Networks]:
     """Return the networks of every solution that ``restarts`` local searches reach, best solution first."""
     search = ServedSetSearch(scores, terms)
     random = np.random.default_rng(derive(seed, "network selection"))
+    chance = chance_starts(len(terms.rules.units), terms.networks, seed=seed)
     reached: list[tuple[Labels, float]] = []
     for restart in range(max(restarts, 1)):
-        if restart % _CYCLE == 0:
+        if restart % 2 == 1:
+            start = next(chance)
+        elif restart % _CYCLE == 0:
             start = _spectral(scores, terms, random, share=1.0 - 0.5 * (restart // _CYCLE % 2))
-        elif restart % _CYCLE == 1:
-            start = random.permutation(len(terms.rules.units)) % terms.networks
         else:
             best = max(reached, key=lambda solution: solution[1])[0]
             start = _dissolved(best, terms.networks, random)
         reached.append(search.descend(start))
     reached.sort(key=lambda solution: -solution[1])
     return [search.networks(labels) for labels, _ in reached]
+
+
+def chance_starts(units: int, sets: int, *, seed: int) -> Iterator[Labels]:
+    """Yield random sets of equal size without end; half of all local searches begin at the first of them."""
+    random = np.random.default_rng(derive(seed, "network selection by chance"))
+    while True:
+        yield random.permutation(units) % sets
 
 
 def _spectral(scores: GroupScores, terms: Terms, random: np.random.Generator, *, share: float) -> Labels:

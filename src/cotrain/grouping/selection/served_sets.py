@@ -15,7 +15,6 @@ from cotrain.grouping.selection.terms import Terms
 
 _SWEEPS = 200
 _NEAR = 8  # sets tried for each unit
-_BATCH = 4_000_000  # numbers in one table of served sets
 Labels = NDArray[np.int64]
 
 
@@ -65,36 +64,56 @@ class ServedSetSearch:
 
     def worth(self, served: Bools) -> Floats:
         """Return the worth of served sets ``(sets, units)``; an empty one is worth nothing."""
-        step = max(_BATCH // self.scores.benefit.shape[0], 1)
-        parts = [self._worth(served[start : start + step]) for start in range(0, len(served), step)]
-        return np.concatenate(parts) if parts else np.zeros(0)
+        return self._worth(served, self._given(served))
 
     def complete(self, served: Bools) -> Bools:
         """Return groups ``(sets, tasks)``: the served tasks, what they need and the best helpers."""
-        needed, own, helping = self._offers(served)
+        needed, own, helping = self._offers(served, self._given(served))
         order = np.argsort(-helping, axis=1, kind="stable")
         count = self._means(needed, own, np.take_along_axis(helping, order, axis=1)).argmax(axis=1)
         helps = np.zeros_like(needed)
         np.put_along_axis(helps, order, np.arange(needed.shape[1]) < count[:, None], axis=1)
         return needed | (helps & np.isfinite(helping))
 
-    def _worth(self, served: Bools) -> Floats:
-        needed, own, helping = self._offers(served)
-        best = self._means(needed, own, -np.sort(-helping, axis=1)).max(axis=1)
-        worth = best - self.terms.charge - self.terms.new_charge
+    def _worth(self, served: Bools, given: Floats) -> Floats:
+        needed, own, helping = self._offers(served, given)
+        worth = self._best_means(needed, own, helping) - self.terms.charge - self.terms.new_charge
         possible = np.maximum(worth, self._impossible)
         worth = np.where(peaceful(needed, self.terms.rules.conflicts), possible, self._impossible)
         return np.where(served.any(axis=1), worth, 0.0)
 
-    def _offers(self, served: Bools) -> tuple[Bools, Floats, Floats]:
+    def _given(self, served: Bools) -> Floats:
+        """Return what every task gives to served sets in all ``(sets, tasks)``."""
+        return np.asarray(served.astype(np.float64) @ self._unit_benefit)
+
+    def _offers(self, served: Bools, given: Floats) -> tuple[Bools, Floats, Floats]:
         """Tasks that must be there, what they give to the served ones in all, and what every other task would give."""
-        given = served.astype(np.float64) @ self._unit_benefit
         needed = self._needed(served)
         barred = needed
         conflicts = self.terms.rules.conflicts
         if conflicts.any():
             barred = needed | (needed.astype(np.float64) @ conflicts.astype(np.float64) > 0)
         return needed, np.where(needed, given, 0.0).sum(axis=1), np.where(barred, -np.inf, given)
+
+    def _best_means(self, needed: Bools, own: Floats, helping: Floats) -> Floats:
+        """Largest of :meth:`_means`: a mean is raised to that of all helpers above it while it grows (Dinkelbach)."""
+        size, first = needed.sum(axis=1), helping.max(axis=1)
+        alone = np.where(needed, self.scores.alone, 0.0).sum(axis=1)
+        best: Floats = np.where(size == 1, np.maximum(alone, first), own / np.maximum(size - 1, 1))
+        count = np.where((size == 1) & (first > alone), 1, 0)
+        left = np.flatnonzero(first > best)
+        offered = helping[left]
+        while len(left):
+            above = offered > best[left, None]
+            number = above.sum(axis=1)
+            mean = (own[left] + offered.sum(axis=1, where=above)) / np.maximum(size[left] - 1 + number, 1)
+            grows = np.flatnonzero((number > 0) & (mean > best[left]))
+            left, offered = left[grows], offered[grows]
+            best[left], count[left] = mean[grows], number[grows]
+        large = size + count > self.terms.rules.maximum_size
+        if large.any():
+            best[large] = self._means(needed[large], own[large], -np.sort(-helping[large], axis=1)).max(axis=1)
+        return best
 
     def _means(self, needed: Bools, own: Floats, extra: Floats) -> Floats:
         """Return summed scores ``(sets, 1 + tasks)`` with ever more helpers, of which ``extra`` is what each adds."""
@@ -135,16 +154,23 @@ class ServedSetSearch:
     ) -> tuple[Floats, Floats]:
         """Worth of every set with a unit put in ``(units, sets)`` and of every unit's set without it ``(units,)``."""
         served = _indicator(labels, self.terms.networks)
-        joined = np.empty((len(labels), len(served))) if joined is None else joined
+        joined = np.full((len(labels), len(served)), -np.inf) if joined is None else joined
         left = np.empty(len(labels)) if left is None else left
-        near = self._near(served)
+        near, given = self._near(served), self._given(served)
+        joined[:, changed] = -np.inf
         for position in changed:
             units = np.flatnonzero(near[:, position])
-            joined[:, position] = -np.inf
-            joined[units, position] = self.worth(served[position] | np.eye(len(labels), dtype=bool)[units])
+            with_unit = served[position] | self._each[units]
+            joined[units, position] = self._worth(with_unit, given[position] + self._unit_benefit[units])
         touched = np.flatnonzero(np.isin(labels, changed))
-        left[touched] = self.worth(served[labels[touched]] & ~np.eye(len(labels), dtype=bool)[touched])
+        without = served[labels[touched]] & ~self._each[touched]
+        left[touched] = self._worth(without, given[labels[touched]] - self._unit_benefit[touched])
         return joined, left
+
+    @cached_property
+    def _each(self) -> Bools:
+        """Every unit by itself."""
+        return np.eye(len(self.terms.rules.units), dtype=bool)
 
     def _near(self, served: Bools) -> Bools:
         """Which sets ``(units, sets)`` are worth trying for a unit: those with the best mean affinity both ways."""
