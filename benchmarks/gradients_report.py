@@ -101,6 +101,10 @@ The floor is one forward and backward pass of training over the same rows for al
 `autograd.grad` per gradient and a dense projection, in double precision as published. What passes forward and backward
 through the rows can be faster than the loop by little more than the floors that the loop takes:
 {loops_in_floors(result)}.
+
+By operations alone (torch's `FlopCounterMode`) 100 outputs take 43 floors in the khatri-rao basis and 62 in the default
+one, whose coordinates are sums of 1.5 products each: 45 there would ask for operations 1.4 times as fast as those of
+training.
 """
 
 
