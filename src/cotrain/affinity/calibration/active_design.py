@@ -39,7 +39,7 @@ def first_subsets(tasks: Sequence[str], count: int, seed: int) -> NDArray[np.boo
 
 
 def most_telling(model: GainProcess, count: int, seed: int, *, price: Price) -> NDArray[np.bool_]:
-    """Return ``count`` subsets whose training would most reduce, for its price, how uncertain gains are.
+    """Return ``count`` subsets that would, for their price, most reduce the variance of the gains of random subsets.
 
     Greedy: each choice takes those before it as trained. The variance of a Gaussian process does not depend on what is
     observed, only on where, so that a whole batch is chosen before any of it is trained.
