@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 from torch import Tensor, nn
@@ -88,6 +88,7 @@ def _base(problem: Problem, weight: np.ndarray) -> Fit:
 
 @settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 1000))
+@example(seed=371)
 def test_on_a_linear_network_the_estimate_is_the_true_refit(seed: int) -> None:
     problem = _problem(seed=seed)
     start = np.random.default_rng(seed).standard_normal(3)

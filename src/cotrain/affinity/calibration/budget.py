@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cotrain.affinity.calibration.active_design import first_subsets, largest
 from cotrain.affinity.calibration.measuring import Measurements
+from cotrain.affinity.design import singles_and_all
 from cotrain.problem.options import TrainingOptions
 from cotrain.problem.problem import Problem
 
@@ -68,16 +69,26 @@ def affordable_trainings(problem: Problem, measured: Measurements, patience: int
         That are left, the next one among them.
     """
     tasks, trained = len(problem.names), len(measured.flops)
-    price_of_row = sum(measured.flops[:tasks]) / float(training_rows(problem, np.eye(tasks, dtype=bool)).sum())
-    left = _SHARE * price_of_row * _rows_of_pairs(problem) - sum(measured.flops)
+    left = _SHARE * _price_of_row(problem, measured, 2.0) * _rows_of_pairs(problem) - sum(measured.flops)
     if trained > tasks + 1:
         price = float(np.mean(measured.flops[tasks + 1 :]))
     else:
-        rows = training_rows(problem, first_subsets(problem.names, tasks, 0)).mean()
-        price = price_of_row * _shortening(measured.curves, patience) * float(rows)
-    most = min(10 * tasks, tasks + _OBSERVATIONS / (2 + largest(tasks)))
+        first = first_subsets(problem.names, tasks, 0)
+        patient = _price_of_row(problem, measured, float(first.sum(axis=1).mean()))
+        price = patient * _shortening(measured.curves, patience) * float(training_rows(problem, first).mean())
     within = left / price if price else 0.0
+    most = min(10 * tasks, tasks + _OBSERVATIONS / (2 + largest(tasks)))
     return round(min(max(within, tasks + 10 - trained), most - trained) / rounds)
+
+
+def _price_of_row(problem: Problem, measured: Measurements, size: float) -> float:
+    """Return the operations per row that patient trainings of ``size`` tasks take, between one task and all."""
+    tasks = len(problem.names)
+    rows = training_rows(problem, singles_and_all(tasks))
+    flops = np.array(measured.flops[: tasks + 1])
+    alone, together = flops[:-1].sum() / rows[:-1].sum(), flops[-1] / rows[-1]
+    way = np.log(size) / np.log(tasks)
+    return float(alone ** (1.0 - way) * together**way)
 
 
 def training_rows(problem: Problem, mask: NDArray[np.bool_]) -> NDArray[np.float64]:

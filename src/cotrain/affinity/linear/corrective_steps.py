@@ -10,7 +10,7 @@ from cotrain.affinity.linear.subset_objective import Point, SubsetObjective
 _HISTORY = 5
 _SHRINK = 0.25
 _NOISE = 64.0
-"""Rises of the objective below this many rounding units are noise, not a reason to shorten a step."""
+"""Differences of the objective below this many rounding units are noise: there the gradient tells what is better."""
 
 
 def newton_step(objective: SubsetObjective) -> Tensor:
@@ -31,7 +31,7 @@ def minimise(objective: SubsetObjective, corrections: int) -> Point:
     history: list[tuple[Tensor, Tensor]] = []
     for remaining in range(corrections, -1, -1):
         trial = objective.at(point.coefficients + step)
-        better = trial.value <= point.value + _rounding(point.value)
+        better = _better(trial, point)
         taken = better[:, None]
         history.append((step * taken, (trial.gradient - point.gradient) * taken))
         point = point.replaced_where(better, trial)
@@ -44,8 +44,12 @@ def _solve(factor: Tensor, right: Tensor) -> Tensor:
     return torch.cholesky_solve(right[:, :, None], factor).squeeze(2)
 
 
-def _rounding(value: Tensor) -> Tensor:
-    return _NOISE * torch.finfo(value.dtype).eps * value.abs()
+def _better(trial: Point, point: Point) -> Tensor:
+    """Return where the objective is lower or, as far as rounding lets it tell, the same with a smaller gradient."""
+    noise = _NOISE * torch.finfo(point.value.dtype).eps * point.value.abs()
+    flatter = trial.gradient.square().sum(dim=1) <= point.gradient.square().sum(dim=1)
+    better: Tensor = (trial.value < point.value - noise) | ((trial.value <= point.value + noise) & flatter)
+    return better
 
 
 def _lbfgs_product(history: list[tuple[Tensor, Tensor]], factor: Tensor, gradient: Tensor) -> Tensor:
