@@ -17,7 +17,7 @@ from cotrain.grouping.selection.restarts import chance_starts
 from cotrain.grouping.selection.served_sets import ServedSetSearch
 from cotrain.grouping.selection.terms import Terms
 
-TASKS = 30
+TASKS = 26
 MATRICES: dict[str, Matrix] = {
     "blocks": 0.1 * planted(TASKS, 3, 0.5, seed=0)[0],
     "task-like": task_like(TASKS, 3, seed=0),

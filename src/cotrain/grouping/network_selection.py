@@ -81,8 +81,9 @@ class NetworkSelection:
     -----
     Tasks are solved in the order of their names, so that permuting them permutes the result. Adding a constant to a
     row changes nothing as long as the score alone moves with it (or is forbidden). Proven optimal up to 24 tasks;
-    beyond, the bound comes from semidefinite relaxations of the groups of every size (up to 150 tasks). Above 1,000
-    tasks, only subsets whose losses are known are selected among.
+    beyond, the bound comes from semidefinite relaxations of the groups of every size (up to 150 tasks) and, where these
+    leave more than the gap, from column generation with branch-and-bound pricing (up to 60 tasks). Above 1,000 tasks,
+    only subsets whose losses are known are selected among.
 
     References
     ----------

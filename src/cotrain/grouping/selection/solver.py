@@ -1,4 +1,4 @@
-"""Which solver for which size: partition for few units, column generation for more, relaxed groups for many."""
+"""Which solver for which size: partition for few units, column generation for more, proven bounds for many."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import reduce
 import numpy as np
 
 from cotrain.errors import InputError
+from cotrain.grouping.selection.bounded_pricing import BoundedPricer
 from cotrain.grouping.selection.column_generation import Relaxation, relax
 from cotrain.grouping.selection.enumerated_pricing import EnumeratedPricer
 from cotrain.grouping.selection.enumeration import all_groups, choose_by_partition
@@ -27,9 +28,12 @@ _MILP_NETWORKS = 2500  # up to here an integer program takes a list as it is
 _LISTED_TASKS = 16  # up to here all groups fit in a list, as a cost that is any function needs it
 _ENUMERATED_TASKS = 24  # up to here all groups can be looked at
 _BOUNDED_TASKS = 150  # up to here a bound is worth its time
+_BRANCHED_TASKS = 60  # up to here branch-and-bound pricing is worth its time where the relaxation is loose
 _CLOSE = 1e-5  # relative gap at which prices are good enough to finish by a MILP
 _EXACT = 1e-8  # relative gap that counts as none
 _SEARCH_ROUNDS = 60  # of column generation by local search
+_BOUND_ROUNDS = 4  # of branch-and-bound pricing
+_BOUND_NODES = 500_000  # most in one pricing
 _NEAR = 400  # columns handed to a MILP that need not be exact
 _FAVOURITES = 10  # networks for each unit that a list starts with
 _REGRET_GAP = 0.01  # of an integer program without proof, relative to what the units forgo
@@ -165,7 +169,7 @@ def _thinned(networks: Networks, prices: Prices, slack: float) -> Networks:
 def _bounded(
     scores: GroupScores, terms: Terms, listed: Networks, start: Relaxation, effort: Effort
 ) -> Selection | None:
-    """Choose among the columns and bound by semidefinite relaxations of all groups."""
+    """Choose among the columns and bound by semidefinite relaxations; where these are loose, by branch and bound."""
     found = _choose_near(start, terms, effort)
     if found is None:
         return None
@@ -174,7 +178,20 @@ def _bounded(
     price = (start.prices.unit / units.sum(axis=1)) @ units
     goal = found.value + 0.5 * effort.gap * abs(found.value)
     bound = SemidefiniteBound(scores, terms, listed, resource, effort.steps).bound(price, goal)
+    if bound > found.value + effort.gap * abs(found.value) and len(terms.tasks) <= _BRANCHED_TASKS:
+        proven = _branched(scores, terms, listed, start, effort.gap * abs(found.value))
+        better = _choose_near(proven, terms, effort)
+        found = better if better is not None and better.value > found.value else found
+        bound = min(bound, proven.bound)
     return replace(found, bound=max(bound, found.value), status="near-optimal by local search and columns")
+
+
+def _branched(scores: GroupScores, terms: Terms, listed: Networks, start: Relaxation, tolerance: float) -> Relaxation:
+    """Improve columns and prices by branch-and-bound pricing until the bound is within ``tolerance`` of the columns."""
+    pricer = BoundedPricer(scores, terms, 0.5 * tolerance / terms.networks, _BOUND_NODES)
+    both = JointPricer((ListedPricer(listed), pricer))
+    relative = 0.5 * tolerance / max(abs(start.value), 1e-12)
+    return relax(both, replace(start, bound=np.inf), terms.limits, tolerance=relative, rounds=_BOUND_ROUNDS)
 
 
 def _without_bound(pool: Networks, best: Networks, terms: Terms, effort: Effort) -> Selection | None:
