@@ -81,7 +81,8 @@ def test_the_bound_is_close_to_the_proven_optimum_and_never_below(
     assert optimum.objective - 1e-12 <= bounded.bound <= 1.01 * optimum.objective
 
 
-def test_more_steps_prove_more() -> None:
+def test_more_steps_prove_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(solver, "_BRANCHED_TASKS", 0)
     random = np.random.default_rng(0)
     directions = random.normal(size=(28, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
