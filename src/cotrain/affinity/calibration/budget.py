@@ -82,13 +82,19 @@ def affordable_trainings(problem: Problem, measured: Measurements, patience: int
 
 
 def _price_of_row(problem: Problem, measured: Measurements, size: float) -> float:
-    """Return the operations per row that patient trainings of ``size`` tasks take, between one task and all."""
+    """Return the operations per row that patient trainings of ``size`` tasks take, between one task and all.
+
+    Every head adds to what a row takes in an epoch; epochs change with the logarithm of the number of tasks.
+    """
     tasks = len(problem.names)
     rows = training_rows(problem, singles_and_all(tasks))
-    flops = np.array(measured.flops[: tasks + 1])
-    alone, together = flops[:-1].sum() / rows[:-1].sum(), flops[-1] / rows[-1]
-    way = np.log(size) / np.log(tasks)
-    return float(alone ** (1.0 - way) * together**way)
+    epochs = np.array([len(curve) for curve in measured.curves[: tasks + 1]])
+    work = np.array(measured.flops[: tasks + 1]) / epochs / rows
+    linear, logarithmic = (size - 1) / (tasks - 1), np.log(size) / np.log(tasks)
+    in_an_epoch = work[:-1].mean() * (1.0 - linear) + work[-1] * linear
+    return float(
+        in_an_epoch * np.average(epochs[:-1], weights=rows[:-1]) ** (1.0 - logarithmic) * epochs[-1] ** logarithmic
+    )
 
 
 def training_rows(problem: Problem, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
