@@ -36,6 +36,7 @@ _BOUND_ROUNDS = 4  # of branch-and-bound pricing
 _BOUND_NODES = 500_000  # most in one pricing
 _NEAR = 400  # columns handed to a MILP that need not be exact
 _FAVOURITES = 10  # networks for each unit that a list starts with
+_CONSIDERED = 5  # networks for each unit where nothing is proven
 _REGRET_GAP = 0.01  # of an integer program without proof, relative to what the units forgo
 _LEFT = 20_000  # most networks handed to a MILP
 
@@ -196,7 +197,7 @@ def _branched(scores: GroupScores, terms: Terms, listed: Networks, start: Relaxa
 
 def _without_bound(pool: Networks, best: Networks, terms: Terms, effort: Effort) -> Selection | None:
     """Choose among the networks of all solutions, every unit looking at few; no worse than the best of them."""
-    few = min(_FAVOURITES, len(pool))
+    few = min(_CONSIDERED, len(pool))
     least = np.partition(pool.values, len(pool) - few, axis=0)[len(pool) - few]
     thin = replace(pool, values=np.where(pool.values >= least, pool.values, -np.inf))
     safe = len(terms.limits) == 1  # then the root is enough; the tree takes long where all is noise
