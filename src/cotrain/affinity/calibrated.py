@@ -42,8 +42,8 @@ class Calibrated:
     ----------
     trainings
         Subsets trained, those of one task among them. By default as many as take under a tenth of the operations
-        that every task and every pair with eight seeds would take, but at least ``tasks + 10``, at most ten per task, and no more than
-        tell some 2,500 losses.
+        that every task and every pair with eight seeds would take, but at least ``tasks + 10``, at most ten per task,
+        and no more than tell some 2,500 losses.
     scores
         Cheap estimators whose affinities are features of the model. None by default: on measured truth they added
         little (see the leaderboard).
