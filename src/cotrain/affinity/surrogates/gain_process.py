@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from scipy import stats
 from torch import Tensor
 
 from cotrain.affinity.subset_losses import SubsetLosses
-from cotrain.affinity.surrogates.covariance import Covariance
-from cotrain.affinity.surrogates.evidence import Settings, at_most, most_likely
+from cotrain.affinity.surrogates.evidence import at_most, most_likely
 from cotrain.affinity.surrogates.gain_model import Floats, Prediction
+from cotrain.affinity.surrogates.likely_settings import likely_settings
 from cotrain.affinity.surrogates.observations import Observations, Points
+from cotrain.affinity.surrogates.posterior import Posterior
+from cotrain.affinity.surrogates.settings import Settings
 
 _MOST_OBSERVATIONS = 5000
-_POINTS_AT_ONCE = 2048
+_ENOUGH_TO_BE_SURE = 2000
+"""Observations that leave so little open about the strengths that averaging over them would only take longer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +33,8 @@ class GainProcess:
     interpretable parts (see :data:`cotrain.affinity.surrogates.covariance.PARTS`): having company, the number of tasks,
     what a partner brings to everybody, to one task, to each other alike, and scores of cheap estimators. Their
     strengths, how far partners' effects dilute in larger groups, the noise of a training and each task's own scale of
-    effects and noise are those of the largest posterior density (type-II maximum a posteriori).
+    effects and noise are those of the largest posterior density (type-II maximum a posteriori), and for predictions
+    some others around it that are about as likely.
 
     Because all tasks share the strengths, a dozen trained subsets already tell whether size, single partners or the
     cheap scores matter; where nothing does, gains shrink to zero with honest errors.
@@ -112,57 +115,28 @@ class GainProcess:
     def predict(self, mask: NDArray[np.bool_]) -> Prediction:
         """Return expected gains on other rows and their standard errors, as many rows as were learned from.
 
-        1.96 standard errors are a 95 % interval: they are widened for strengths that were learned from few networks,
-        and hold what would be otherwise on other rows where several tables told it. They are without the noise that a
-        single further training has.
+        1.96 standard errors are a 95 % interval. Both are averages over the strengths that few networks leave possible.
+        Errors hold what would be otherwise on other rows where several tables told it; they are without the noise that
+        a single further training has.
         """
-        benefit, error = self._posterior(Points.of(mask))
+        points = Points.of(mask)
+        possible = [Posterior(settings, self.observations, self.scores) for settings in self._possible]
+        means, variances = zip(*(posterior.moments(points) for posterior in possible), strict=True)
+        benefit, error = np.mean(means, axis=0), np.sqrt(np.mean(variances, axis=0) + np.var(means, axis=0))
         gain = self.observations.gain(benefit)
         slope = 1.0 - gain if self.observations.is_logarithm else np.ones_like(gain)
         return Prediction(_spread(mask, gain), _spread(mask, error * slope))
 
-    def covariance(self, rows: Points, columns: Points) -> Tensor:
-        """Return the prior covariance of benefits ``(rows, columns)``."""
-        return self.settings.covariance(Covariance(rows, columns, self.scores), rows, columns)
-
     def posterior_covariance(self, points: Points) -> Tensor:
-        """Return the covariance of benefits ``(points, points)`` given what was observed."""
-        cross = self.covariance(points, self.observations.points)
-        factor = self.settings.solve(self.observations, self.scores).factor
-        half = torch.linalg.solve_triangular(factor, cross.T, upper=False)
-        left: Tensor = self.covariance(points, points) - half.T @ half
-        return left
+        """Return the covariance of benefits ``(points, points)`` given what was observed, with the best strengths."""
+        return Posterior(self.settings, self.observations, self.scores).covariance(points)
 
-    def _posterior(self, points: Points) -> tuple[Floats, Floats]:
-        solved = self.settings.solve(self.observations, self.scores)
-        benefit, error = np.zeros(len(points)), np.zeros(len(points))
-        for start in range(0, len(points), _POINTS_AT_ONCE):
-            part = slice(start, start + _POINTS_AT_ONCE)
-            cross = self.covariance(points.at(part), self.observations.points)
-            benefit[part] = (cross @ solved.weights).numpy()
-            known = torch.linalg.solve_triangular(solved.factor, cross.T, upper=False).square().sum(dim=0)
-            error[part] = (self._variance(points.at(part)) - known).clamp_min(0.0).sqrt().numpy()
-        return benefit, error * self._caution
-
-    @property
-    def _caution(self) -> float:
-        """How much wider intervals must be because the strengths come from so many networks only (Student's t)."""
-        points = self.observations.points
-        networks = len(np.unique(points.network[points.partners.any(axis=1)]))
-        return float(stats.t.ppf(0.975, max(networks - 1, 2)) / stats.norm.ppf(0.975))
-
-    def _variance(self, points: Points) -> Tensor:
-        """Return prior variances on average over as many other rows as were observed in all."""
-        parts = int(self.observations.points.rows.max()) + 1
-        general = self._variances(points)
-        if not parts:
-            return general
-        elsewhere = self._variances(replace(points, rows=np.full(len(points), parts)))
-        return general + (elsewhere - general) / parts
-
-    def _variances(self, points: Points) -> Tensor:
-        few = [points.at(slice(start, start + 128)) for start in range(0, len(points), 128)]
-        return torch.cat([self.covariance(part, part).diagonal() for part in few])
+    @cached_property
+    def _possible(self) -> list[Settings]:
+        """The settings that what was observed leaves possible; just the best where that is much."""
+        if len(self.observations.points) > _ENOUGH_TO_BE_SURE:
+            return [self.settings]
+        return likely_settings(self.settings, self.observations, self.scores, self.tasks)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return what :meth:`from_arrays` needs; masks are kept as bytes."""
