@@ -4,7 +4,7 @@
 at most b of the 2^n - 1 groups, carrying every task's best score. It runs to its end at fewer tasks or networks, where
 the objectives are compared; its time at 9 tasks and 4 networks is extrapolated from its rate over the first twenty
 million sets. "random starts" is the best of ten: the same relocation search from random sets of equal size. They are
-the ten that the twenty starts of network selection contain, so that it is never below them.
+the ten that the forty starts of network selection contain, so that it is never below them.
 
 Instances, one network per ten tasks (at least four): "blocks" are planted groups of ten (affinity .08 inside, -.02
 between) with noise of the given size on every entry; "factors" are inner products of random directions in three
@@ -37,8 +37,9 @@ from cotrain.affinity.affinity import Affinity
 from cotrain.grouping.network_selection import NetworkSelection
 from cotrain.grouping.selection.constraints import Constraints
 from cotrain.grouping.selection.group_scores import GroupScores
+from cotrain.grouping.selection.relocation import descend
 from cotrain.grouping.selection.restarts import chance_starts
-from cotrain.grouping.selection.served_sets import ServedSetSearch
+from cotrain.grouping.selection.served_sets import ServedSets
 from cotrain.grouping.selection.terms import Terms
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -178,9 +179,9 @@ def random_starts(matrix: Matrix, networks: int, starts: int = 10) -> tuple[floa
     names = affinity(matrix).tasks
     terms = Terms(names, Constraints().resolve(names), networks, None, 0.0, np.zeros((0, tasks), dtype=bool), 0.0, None)
     benefit = matrix - np.diag(np.diag(matrix))
-    search = ServedSetSearch(GroupScores(benefit, np.zeros(tasks)), terms)
+    sets = ServedSets(GroupScores(benefit, np.zeros(tasks)), terms)
     start = time.process_time()
-    best = max(search.descend(labels)[1] for labels in islice(chance_starts(tasks, networks, seed=0), starts))
+    best = max(descend(sets, labels)[1] for labels in islice(chance_starts(tasks, networks, seed=0), starts))
     return best / tasks, time.process_time() - start
 
 

@@ -118,7 +118,7 @@ class NetworkSelection:
     new_networks: int | None = None
     gap: float = 0.01
     steps: int = 400
-    restarts: int = 20
+    restarts: int = 40
     time_limit: float = float("inf")
     seed: int = 0
 

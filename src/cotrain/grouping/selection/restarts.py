@@ -10,36 +10,37 @@ from sklearn.cluster import KMeans
 
 from cotrain.grouping.selection.group_scores import GroupScores
 from cotrain.grouping.selection.networks import Networks
-from cotrain.grouping.selection.served_sets import Labels, ServedSetSearch
+from cotrain.grouping.selection.relocation import descend
+from cotrain.grouping.selection.served_sets import Labels, ServedSets
 from cotrain.grouping.selection.terms import Terms
 from cotrain.seeding import derive
 
 _JITTER = 1e-6  # keeps points distinct, which k-means needs
 _DISSOLVED = 1 / 6  # share of the sets whose units are spread over all
-_CYCLE = 8  # four starts by chance, one by spectral clusters, the others from the best solution
+_CHANCE_EVERY, _SPECTRAL_EVERY = 4, 20  # one start in so many; the others begin at the best solution so far
 
 
 def descents(scores: GroupScores, terms: Terms, *, restarts: int, seed: int) -> list[Networks]:
     """Return the networks of every solution that ``restarts`` local searches reach, best solution first."""
-    search = ServedSetSearch(scores, terms)
+    sets = ServedSets(scores, terms)
     random = np.random.default_rng(derive(seed, "network selection"))
     chance = chance_starts(len(terms.rules.units), terms.networks, seed=seed)
     reached: list[tuple[Labels, float]] = []
     for restart in range(max(restarts, 1)):
-        if restart % 2 == 1:
+        if restart % _CHANCE_EVERY == 1:
             start = next(chance)
-        elif restart % _CYCLE == 0:
-            start = _spectral(scores, terms, random, share=1.0 - 0.5 * (restart // _CYCLE % 2))
+        elif restart % _SPECTRAL_EVERY == 0:
+            start = _spectral(scores, terms, random, share=1.0 - 0.5 * (restart // _SPECTRAL_EVERY % 2))
         else:
             best = max(reached, key=lambda solution: solution[1])[0]
             start = _dissolved(best, terms.networks, random)
-        reached.append(search.descend(start))
+        reached.append(descend(sets, start))
     reached.sort(key=lambda solution: -solution[1])
-    return [search.networks(labels) for labels, _ in reached]
+    return [sets.networks(labels) for labels, _ in reached]
 
 
 def chance_starts(units: int, sets: int, *, seed: int) -> Iterator[Labels]:
-    """Yield random sets of equal size without end; half of all local searches begin at the first of them."""
+    """Yield random sets of equal size without end; every fourth local search begins at the next of them."""
     random = np.random.default_rng(derive(seed, "network selection by chance"))
     while True:
         yield random.permutation(units) % sets

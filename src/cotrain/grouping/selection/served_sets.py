@@ -1,9 +1,10 @@
-"""Many tasks: local search over who is served together, with the best helpers for every served set."""
+"""What a set of units that one network serves is worth with the best helpers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,18 +14,38 @@ from cotrain.grouping.selection.group_scores import GroupScores
 from cotrain.grouping.selection.networks import Bools, Floats, Networks
 from cotrain.grouping.selection.terms import Terms
 
-_SWEEPS = 200
-_NEAR = 8  # sets tried for each unit
 Labels = NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
-class ServedSetSearch:
-    """Moves units between served sets while the total worth grows (relocation, several disjoint moves a sweep).
+class Offers(NamedTuple):
+    """Served sets ``(sets, units)``, the tasks they need, and what the other tasks offer them.
 
-    A served set is worth its summed scores with the best helpers: the outsiders that give it most, added while the
-    mean grows. A sweep values every unit in every set it could join, ``O(units sets tasks log tasks)``, afterwards
-    only those of the sets that changed; of many sets it tries those with the best mean affinity.
+    ``needed`` and ``helping`` are ``(sets, tasks)``, the latter ``-inf`` where a task may not help; ``own`` ``(sets,)``
+    is what the needed tasks give in all, ``alone`` the sum of what these score alone.
+    """
+
+    served: Bools
+    needed: Bools
+    own: Floats
+    alone: Floats
+    helping: Floats
+
+    @property
+    def size(self) -> NDArray[np.int64]:
+        """How many tasks each set needs."""
+        return np.asarray(self.needed.sum(axis=1))
+
+    def take(self, index: NDArray[np.int64] | Bools) -> Offers:
+        """Return those at ``index``."""
+        served, needed, own, alone, helping = self
+        return Offers(served[index], needed[index], own[index], alone[index], helping[index])
+
+
+@dataclass(frozen=True, eq=False)
+class ServedSets:
+    """Values sets of units that are served together, with the best helpers: the outsiders that give them most.
+
+    Sets are rows ``(sets, units)``, or labels ``(units,)`` of the set that each unit is in.
 
     Parameters
     ----------
@@ -37,93 +58,93 @@ class ServedSetSearch:
     scores: GroupScores
     terms: Terms
 
-    def descend(self, labels: Labels) -> tuple[Labels, float]:
-        """Return labels ``(units,)`` no relocation improves, and their worth."""
-        labels, sets = labels.copy(), self.terms.networks
-        worth = self.worth(_indicator(labels, sets))
-        joined, left = self._tables(labels, np.arange(sets), None, None)
-        for _ in range(_SWEEPS):
-            here = np.arange(len(labels))
-            gain = (left - worth[labels])[:, None] + joined - worth
-            gain[here, labels] = 0.0
-            target = gain.argmax(axis=1)
-            moved = _disjoint(gain[here, target], labels, target)
-            if not len(moved):
-                break
-            changed = np.unique(np.concatenate([labels[moved], target[moved]]))
-            labels[moved] = target[moved]
-            worth[changed] = self.worth(_indicator(labels, sets)[changed])
-            joined, left = self._tables(labels, changed, joined, left)
-        return labels, float(worth.sum())
+    def indicator(self, labels: Labels) -> Bools:
+        """Return the labelled sets ``(networks, units)``, empty ones included."""
+        return np.equal(labels, np.arange(self.terms.networks)[:, None])
 
     def networks(self, labels: Labels) -> Networks:
         """Return the networks that serve the labelled sets."""
-        served = _indicator(labels, self.terms.networks)
-        members = self.complete(served[served.any(axis=1)])
+        served = self.indicator(labels)
+        offers = self.offers(served[served.any(axis=1)])
+        members = self.complete(offers, self.means(offers))
         return self.terms.evaluate(members, self.scores.of(members))
 
-    def worth(self, served: Bools) -> Floats:
-        """Return the worth of served sets ``(sets, units)``; an empty one is worth nothing."""
-        return self._worth(served, self._given(served))
-
-    def complete(self, served: Bools) -> Bools:
-        """Return groups ``(sets, tasks)``: the served tasks, what they need and the best helpers."""
-        needed, own, helping = self._offers(served, self._given(served))
-        order = np.argsort(-helping, axis=1, kind="stable")
-        count = self._means(needed, own, np.take_along_axis(helping, order, axis=1)).argmax(axis=1)
-        helps = np.zeros_like(needed)
-        np.put_along_axis(helps, order, np.arange(needed.shape[1]) < count[:, None], axis=1)
-        return needed | (helps & np.isfinite(helping))
-
-    def _worth(self, served: Bools, given: Floats) -> Floats:
-        needed, own, helping = self._offers(served, given)
-        worth = self._best_means(needed, own, helping) - self.terms.charge - self.terms.new_charge
-        possible = np.maximum(worth, self._impossible)
-        worth = np.where(peaceful(needed, self.terms.rules.conflicts), possible, self._impossible)
-        return np.where(served.any(axis=1), worth, 0.0)
-
-    def _given(self, served: Bools) -> Floats:
+    def given(self, served: Bools) -> Floats:
         """Return what every task gives to served sets in all ``(sets, tasks)``."""
-        return np.asarray(served.astype(np.float64) @ self._unit_benefit)
+        return np.asarray(served.astype(np.float64) @ self.unit_benefit)
 
-    def _offers(self, served: Bools, given: Floats) -> tuple[Bools, Floats, Floats]:
-        """Tasks that must be there, what they give to the served ones in all, and what every other task would give."""
+    def offers(self, served: Bools, given: Floats | None = None) -> Offers:
+        """Return what served sets need and are offered; ``given`` is :meth:`given` where that is known."""
+        given = self.given(served) if given is None else given
         needed = self._needed(served)
         barred = needed
         conflicts = self.terms.rules.conflicts
         if conflicts.any():
             barred = needed | (needed.astype(np.float64) @ conflicts.astype(np.float64) > 0)
-        return needed, np.where(needed, given, 0.0).sum(axis=1), np.where(barred, -np.inf, given)
-
-    def _best_means(self, needed: Bools, own: Floats, helping: Floats) -> Floats:
-        """Largest of :meth:`_means`: a mean is raised to that of all helpers above it while it grows (Dinkelbach)."""
-        size, first = needed.sum(axis=1), helping.max(axis=1)
+        own = np.where(needed, given, 0.0).sum(axis=1)
         alone = np.where(needed, self.scores.alone, 0.0).sum(axis=1)
-        best: Floats = np.where(size == 1, np.maximum(alone, first), own / np.maximum(size - 1, 1))
-        count = np.where((size == 1) & (first > alone), 1, 0)
+        return Offers(served, needed, own, alone, np.where(barred, -np.inf, given))
+
+    def means(self, offers: Offers, least: Floats | float = -np.inf) -> Floats:
+        """Return the largest summed scores ``(sets,)``, where known to be ``least`` or more.
+
+        A mean is raised to that of all helpers above it while it grows (Dinkelbach).
+        """
+        size, first = offers.size, offers.helping.max(axis=1)
+        served_only = offers.own / np.maximum(size - 1, 1)
+        best: Floats = np.maximum(np.where(size == 1, np.maximum(offers.alone, first), served_only), least)
         left = np.flatnonzero(first > best)
-        offered = helping[left]
+        helping = offers.helping[left]
         while len(left):
-            above = offered > best[left, None]
+            above = helping > best[left, None]
+            some = above.any(axis=0)
+            helping, above = helping[:, some], above[:, some]
             number = above.sum(axis=1)
-            mean = (own[left] + offered.sum(axis=1, where=above)) / np.maximum(size[left] - 1 + number, 1)
+            total = offers.own[left] + np.where(above, helping, 0.0).sum(axis=1)
+            mean = total / np.maximum(size[left] - 1 + number, 1)
             grows = np.flatnonzero((number > 0) & (mean > best[left]))
-            left, offered = left[grows], offered[grows]
-            best[left], count[left] = mean[grows], number[grows]
-        large = size + count > self.terms.rules.maximum_size
+            left, helping = left[grows], helping[grows]
+            best[left] = mean[grows]
+        large = self._exceed(offers, best)
         if large.any():
-            best[large] = self._means(needed[large], own[large], -np.sort(-helping[large], axis=1)).max(axis=1)
+            best[large] = self._ranked_means(offers.take(large))[0].max(axis=1)
         return best
 
-    def _means(self, needed: Bools, own: Floats, extra: Floats) -> Floats:
-        """Return summed scores ``(sets, 1 + tasks)`` with ever more helpers, of which ``extra`` is what each adds."""
-        totals = np.concatenate([own[:, None], own[:, None] + np.cumsum(extra, axis=1)], axis=1)
-        size = needed.sum(axis=1, keepdims=True) + np.arange(totals.shape[1])
+    def worth(self, offers: Offers, means: Floats) -> Floats:
+        """Return the worth ``(sets,)`` given the largest summed scores; an empty set is worth nothing."""
+        worth = np.maximum(means - self.fixed, self.impossible)
+        worth = np.where(peaceful(offers.needed, self.terms.rules.conflicts), worth, self.impossible)
+        return np.where(offers.served.any(axis=1), worth, 0.0)
+
+    def complete(self, offers: Offers, means: Floats) -> Bools:
+        """Return groups ``(sets, tasks)``: what is needed and the fewest helpers for the largest summed scores."""
+        helps = offers.helping > means[:, None]
+        lone = np.flatnonzero((offers.size == 1) & (means > offers.alone) & ~helps.any(axis=1))
+        helps[lone, offers.helping[lone].argmax(axis=1)] = True
+        large = self._exceed(offers, means)
+        if large.any():
+            ranked, order = self._ranked_means(offers.take(large))
+            rank = np.argsort(order, axis=1, kind="stable")
+            helps[large] = rank < ranked.argmax(axis=1)[:, None]
+        return offers.needed | (helps & np.isfinite(offers.helping))
+
+    def _exceed(self, offers: Offers, means: Floats) -> Bools:
+        """Which sets may have more members than allowed when all helpers above the mean come."""
+        most = self.terms.rules.maximum_size
+        if most >= offers.needed.shape[1]:
+            return np.zeros(len(means), dtype=bool)
+        return np.asarray(offers.size + (offers.helping >= means[:, None]).sum(axis=1) > most)
+
+    def _ranked_means(self, offers: Offers) -> tuple[Floats, Labels]:
+        """Return summed scores ``(sets, 1 + tasks)`` with ever more helpers, and the order these come in."""
+        order = np.argsort(-offers.helping, axis=1, kind="stable")
+        added = np.cumsum(np.take_along_axis(offers.helping, order, axis=1), axis=1)
+        totals = offers.own[:, None] + np.concatenate([np.zeros((len(order), 1)), added], axis=1)
+        size = offers.size[:, None] + np.arange(totals.shape[1])
         allowed = (size >= 2) & (size <= self.terms.rules.maximum_size)
         means = np.where(allowed, totals / np.maximum(size - 1, 1), -np.inf)
-        alone = np.where(needed, self.scores.alone, 0.0).sum(axis=1)
-        means[:, 0] = np.where(size[:, 0] == 1, alone, means[:, 0])
-        return means
+        means[:, 0] = np.where(offers.size == 1, offers.alone, means[:, 0])
+        return means, order
 
     def _needed(self, served: Bools) -> Bools:
         rules = self.terms.rules
@@ -132,68 +153,23 @@ class ServedSetSearch:
         needed: Bools = served.astype(np.float64) @ rules.unit_needs.astype(np.float64) > 0
         return needed
 
+    @property
+    def fixed(self) -> float:
+        """What every network costs."""
+        return self.terms.charge + self.terms.new_charge
+
     @cached_property
-    def _unit_benefit(self) -> Floats:
+    def each(self) -> Bools:
+        """Every unit by itself."""
+        return np.eye(len(self.terms.rules.units), dtype=bool)
+
+    @cached_property
+    def unit_benefit(self) -> Floats:
         """``(units, tasks)``: what a task gives to all tasks of a unit."""
         units = self.terms.rules.units.astype(np.float64)
         return np.asarray(units @ self.scores.benefit)
 
     @cached_property
-    def _mutual_benefit(self) -> Floats:
-        """``(units, units)``: what two units give each other."""
-        between = self._unit_benefit @ self.terms.rules.units.T.astype(np.float64)
-        return np.asarray(between + between.T)
-
-    @cached_property
-    def _impossible(self) -> float:
+    def impossible(self) -> float:
         """Worth of a served set that breaks a rule: finite, so that differences of worth stay numbers."""
         return -1e6 * (1.0 + float(np.abs(self.scores.benefit).max(initial=0.0))) * len(self.scores.benefit)
-
-    def _tables(
-        self, labels: Labels, changed: Labels, joined: Floats | None, left: Floats | None
-    ) -> tuple[Floats, Floats]:
-        """Worth of every set with a unit put in ``(units, sets)`` and of every unit's set without it ``(units,)``."""
-        served = _indicator(labels, self.terms.networks)
-        joined = np.full((len(labels), len(served)), -np.inf) if joined is None else joined
-        left = np.empty(len(labels)) if left is None else left
-        near, given = self._near(served), self._given(served)
-        joined[:, changed] = -np.inf
-        for position in changed:
-            units = np.flatnonzero(near[:, position])
-            with_unit = served[position] | self._each[units]
-            joined[units, position] = self._worth(with_unit, given[position] + self._unit_benefit[units])
-        touched = np.flatnonzero(np.isin(labels, changed))
-        without = served[labels[touched]] & ~self._each[touched]
-        left[touched] = self._worth(without, given[labels[touched]] - self._unit_benefit[touched])
-        return joined, left
-
-    @cached_property
-    def _each(self) -> Bools:
-        """Every unit by itself."""
-        return np.eye(len(self.terms.rules.units), dtype=bool)
-
-    def _near(self, served: Bools) -> Bools:
-        """Which sets ``(units, sets)`` are worth trying for a unit: those with the best mean affinity both ways."""
-        size = np.maximum(served.sum(axis=1), 1)
-        mean = self._mutual_benefit @ served.T.astype(np.float64) / size
-        last = max(len(served) - _NEAR, 0)
-        near: Bools = (mean >= np.partition(mean, last, axis=1)[:, [last]]) | (served.sum(axis=1) == 0)
-        return near
-
-
-def _indicator(labels: Labels, sets: int) -> Bools:
-    return np.equal(labels, np.arange(sets)[:, None])
-
-
-def _disjoint(gain: Floats, source: Labels, target: Labels) -> NDArray[np.int64]:
-    """Best improving moves of which no two touch the same set."""
-    busy: set[int] = set()
-    chosen: list[int] = []
-    for unit in np.argsort(-gain, kind="stable").tolist():
-        if gain[unit] <= 1e-12:
-            break
-        pair = {int(source[unit]), int(target[unit])}
-        if not pair & busy:
-            busy |= pair
-            chosen.append(unit)
-    return np.array(chosen, dtype=np.int64)
