@@ -49,8 +49,8 @@ class KeptHelpers:
         offers = sets.offers(served, given)
         means = sets.means(offers)
         self.worth[changed] = sets.worth(offers, means)
-        broken = np.asarray(self.worth <= sets.impossible)
-        members = np.where(served.any(axis=1)[:, None], sets.complete(offers, means), False).astype(np.float64)
+        broken = self.worth <= sets.impossible
+        members = (sets.complete(offers, means) & served.any(axis=1, keepdims=True)).astype(np.float64)
         received, total = sets.unit_benefit @ members.T, (members * given).sum(axis=1)
         joined = self._joined(members, given, total + received)
         if sets.terms.rules.maximum_size < given.shape[1]:
