@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tests.grouping.partitions import Matrix, given, planted, task_like
 
+from cotrain.errors import InputError
 from cotrain.grouping.network_selection import NetworkSelection
 from cotrain.grouping.selection import solver
 from cotrain.grouping.selection.budget import CostBudget
@@ -93,3 +94,9 @@ def test_a_cost_budget_is_kept() -> None:
     found = [NetworkSelection(cost_budget=CostBudget(total), steps=0, restarts=4).group(affinity) for total in budgets]
     assert all(grouping.diagnostics["total_cost"] <= total for grouping, total in zip(found, budgets, strict=True))
     assert all(one.objective <= other.objective + 1e-12 for one, other in pairwise(found))
+
+
+def test_too_little_room_for_all_tasks_is_refused() -> None:
+    crowded = NetworkSelection(networks=3, steps=0, restarts=2, constraints=Constraints(maximum_group_size=8))
+    with pytest.raises(InputError, match="leave no grouping that serves every task"):
+        crowded.group(given(MATRICES["noise"]))

@@ -203,7 +203,7 @@ def _without_bound(pool: Networks, best: Networks, terms: Terms, effort: Effort)
     safe = len(terms.limits) == 1  # then the root is enough; the tree takes long where all is noise
     nodes = 1 if safe else None
     options = [choose_by_milp(thin, terms.limits, time_limit=effort.time_limit, gap=_REGRET_GAP, nodes=nodes)]
-    options += [select(best)] if safe else []
+    options += [select(best)] if safe and np.isfinite(best.values).any(axis=0).all() else []
     found = max((option for option in options if option is not None), key=lambda option: option.value, default=None)
     found = found or choose_by_milp(pool, terms.limits, time_limit=effort.time_limit)
     return found and replace(found, bound=np.inf, status="local search, no bound")
