@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -23,6 +24,7 @@ from cotrain.problem.targets import infer_kind
 from cotrain.problem.task import Kind
 from cotrain.problem.validation import existing_file, unknown_names
 
+logger = logging.getLogger(__name__)
 Arrays = Mapping[str, NDArray[Any]]
 LAYOUTS = (
     "`path` must hold `tasks`, `X` (or `X_packed` with `n_features`) and either `Y` (rows, tasks), or `y` with "
@@ -39,6 +41,8 @@ def read_npz(
     has_inputs = "X" in arrays or {"X_packed", "n_features"} <= set(arrays)
     if "tasks" not in arrays or not has_inputs or not ("Y" in arrays or {"y", "task_id"} <= set(arrays)):
         raise InputError(f"{LAYOUTS} '{path}' holds {sorted(arrays)}.")
+    if not {"edges", "edge_index"}.isdisjoint(arrays):
+        logger.warning("The edges in '%s' are not used: `Problem.from_graph` and `--hops` read it as a graph.", path)
     names = [str(name) for name in arrays["tasks"]]
     wanted = [str(name) for name in targets] if targets is not None else names
     split = options.split_name or ("split" if "split" in arrays else None)
