@@ -125,7 +125,12 @@ def test_damaged_and_missing_files(tmp_path: Path) -> None:
 def test_edges_are_not_left_out_in_silence(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, 3))
-    arrays = {"X": X, "Y": X[:, :2] > 0, "tasks": np.array(["a", "b"]), "edges": rng.integers(60, size=(90, 2))}
+    arrays: dict[str, Any] = {
+        "X": X,
+        "Y": X[:, :2] > 0,
+        "tasks": np.array(["a", "b"]),
+        "edges": rng.integers(60, size=(90, 2)),
+    }
     np.savez(tmp_path / "graph.npz", **arrays)
     Problem.from_npz(tmp_path / "graph.npz")
     assert "`--hops`" in caplog.text
