@@ -15,7 +15,7 @@ Where the certified gap sits: with heuristic pricing run to its end, the program
 is worth (to .001 %) on all ten instances of 60 and 100 tasks; neither the grouping nor that program loses, all of the
 gap is the bound on the best group. Row sums, with or without Lagrangian multipliers, leave it at tens of per cent at
 100 tasks; with a semidefinite matrix per size the search stops at half a per cent on most "blocks". What is left on
-"factors" is the search for prices, which still falls slowly when its steps (400, then half as many with helpers) end.
+"factors" is the search for prices, which still falls slowly when its steps (600, then half as many with helpers) end.
 Up to 60 tasks, branch-and-bound pricing follows where more than 1 % is left: on "mimic" the semidefinite bound with
 helpers is loose (4.75 %), and fixing who is served one by one is not.
 """

@@ -117,7 +117,7 @@ class NetworkSelection:
     switching_cost: float = 0.0
     new_networks: int | None = None
     gap: float = 0.01
-    steps: int = 400
+    steps: int = 600
     restarts: int = 40
     time_limit: float = float("inf")
     seed: int = 0
