@@ -52,10 +52,10 @@ class GainProcess:
 
     Notes
     -----
-    Cost: a Cholesky factorisation of as many rows as there are observations, about sixty times (on at most 800 of
-    them). The additive part with one weight per pair is the linear surrogate of "Identification of Negative Transfers
-    in Multitask Learning Using Surrogate Models" (Li, Nguyen, Zhang, TMLR 2023), here with weights that share their
-    prior over tasks.
+    Cost: a Cholesky factorisation of as many rows as there are observations, about sixty times to learn (on at most 800
+    of them), and four times to predict, once beyond 2,000 observations. The additive part with one weight per pair is
+    the linear surrogate of "Identification of Negative Transfers in Multitask Learning Using Surrogate Models" (Li,
+    Nguyen, Zhang, TMLR 2023), here with weights that share their prior over tasks.
 
     Examples
     --------
