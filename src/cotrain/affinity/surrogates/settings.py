@@ -36,7 +36,7 @@ class Settings:
     Parameters
     ----------
     values
-        Log variances of the parts, of the scores, of both noises; the logit of the dilution; the log scale of
+        Log variances of the parts, of the scores, of ``NOISES``; the logit of the dilution; the log scale of
         everything; each task's log scale of effects; each task's log scale of noise.
     tasks
         Number of tasks.
